@@ -1,0 +1,88 @@
+// Single-producer single-consumer rings of datagrams between one worker and the control plane. Lock-free; a full ring
+// refuses, never blocks. A position is published only behind a complete slot, so the death of a side leaves no half record,
+// and whoever attaches next goes on from the stored positions.
+#ifndef TP_SHM_RING_H
+#define TP_SHM_RING_H
+
+#include <stdbool.h>
+
+#include "dataplane/contract/shm/layout.h"
+
+#define SHM_RING_SLOTS         1024
+#define SHM_DATAGRAM_BYTES_MAX 1984
+
+enum shm_datagram_kind {
+	SHM_DATAGRAM_NONE = 0,
+	SHM_DATAGRAM_STUN, // a request for the control plane, or its answer
+	SHM_DATAGRAM_KIND_COUNT
+};
+
+#define SHM_DATAGRAM_F_ESTABLISHED 0x01 // punt: its 5-tuple has an allocation
+
+// A datagram without its headers. Punt: from `remote` to our `local`. Inject: from our `local` to `remote`, on the L2 path it names.
+// off size field          writer meaning
+//   0   16 remote_address  producer  network order, IPv4-mapped
+//  16    2 remote_port_be  producer
+//  18    2 local_port_be   producer
+//  20    1 local_idx       producer  index into settings.local
+//  21    1 kind            producer  enum shm_datagram_kind
+//  22    1 flags           producer  SHM_DATAGRAM_F_*
+//  23    1 reserved        producer  0
+//  24    8 l2_word         producer  as in neighbour_table.h; inject: where to send it
+//  32    8 at_ns           producer  CLOCK_MONOTONIC of reception
+//  40    2 length_bytes    producer  of data
+//  42    6 reserved2       producer  0
+//  48    0 data            producer
+struct shm_datagram {
+	uint8_t remote_address[16];
+	uint16_t remote_port_be;
+	uint16_t local_port_be;
+	uint8_t local_idx;
+	uint8_t kind;
+	uint8_t flags;
+	uint8_t reserved;
+	uint64_t l2_word;
+	uint64_t at_ns;
+	uint16_t length_bytes;
+	uint8_t reserved2[6];
+	uint8_t data[];
+};
+static_assert(sizeof(struct shm_datagram) == 48, "bump SHM_LAYOUT_VERSION");
+
+#define SHM_RING_SLOT_BYTES 2048
+static_assert(sizeof(struct shm_datagram) + SHM_DATAGRAM_BYTES_MAX <= SHM_RING_SLOT_BYTES,
+	      "slot too small");
+
+// Each line has one writer.
+// off size field             writer   meaning
+//   0    8 produced          producer slots ever published; atomic
+//  64    8 consumed          consumer slots ever taken; atomic
+//  72    4 consumer_sleeping consumer 1: wake it after publishing; atomic
+// 128    0 slots             producer SHM_RING_SLOTS of SHM_RING_SLOT_BYTES
+struct shm_ring {
+	uint64_t produced;
+	uint8_t pad[56];
+	uint64_t consumed;
+	uint32_t consumer_sleeping;
+	uint8_t pad2[52];
+	uint8_t slots[];
+} __attribute__((aligned(64)));
+static_assert(sizeof(struct shm_ring) == 128, "bump SHM_LAYOUT_VERSION");
+#define SHM_RING_BYTES (sizeof(struct shm_ring) + (size_t)SHM_RING_SLOTS * SHM_RING_SLOT_BYTES)
+
+// Producer: the slot to fill, NULL when the ring is full (or its positions make no sense). Fill it, then commit.
+struct shm_datagram *shm_ring_reserve(struct shm_ring *r);
+void shm_ring_commit(struct shm_ring *r);
+// Producer, after commit: whether the consumer sleeps and must be woken; clears the mark, so one waker suffices.
+bool shm_ring_needs_wake(struct shm_ring *r);
+// Free slots, from the producer's side.
+uint32_t shm_ring_room(const struct shm_ring *r);
+
+// Consumer: the oldest datagram, NULL when there is none. Its length is checked; its content stays untrusted, and may change
+// under a hostile producer: copy what is checked. Release it when done.
+const struct shm_datagram *shm_ring_peek(struct shm_ring *r, uint16_t *length_bytes);
+void shm_ring_release(struct shm_ring *r);
+// Consumer, before sleeping: sets the mark; false if something arrived meanwhile (then do not sleep).
+bool shm_ring_prepare_sleep(struct shm_ring *r);
+
+#endif
