@@ -1,0 +1,87 @@
+// The configuration file as the rest of the control plane sees it: checked, with defaults filled in, addresses parsed.
+// Loaded at start and by `turnpikectl config check`. Main thread.
+#ifndef TP_CONFIG_H
+#define TP_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dataplane/contract/shm/settings.h"
+#include "dataplane/contract/wire/address.h"
+
+struct config_user {
+	char *name;
+	uint8_t key[16]; // MD5(name:realm:password), RFC 8489 §9.2.2
+};
+
+struct config_listener {
+	struct ip_endpoint endpoint; // transport is UDP
+};
+
+struct config_relay {
+	struct ip_address address;
+};
+
+struct config_port {
+	struct shm_port_settings settings;
+	// Next hop for every destination on ports without a kernel interface beside them; all zero = ask the kernel.
+	uint8_t gateway_mac[6];
+	bool has_gateway_mac;
+	uint16_t vlan_id;
+};
+
+struct config_peer_rule {
+	struct ip_prefix prefix;
+	uint8_t action; // SHM_PEER_*
+};
+
+struct config {
+	char instance[SHM_INSTANCE_NAME_MAX];
+	char *realm;
+	bool software_attribute; // SOFTWARE in Allocate and Refresh answers
+
+	struct config_listener *listeners;
+	uint32_t n_listeners;
+	struct config_relay *relays;
+	uint32_t n_relays;
+	uint16_t relay_port_min; // host order, inclusive
+	uint16_t relay_port_max;
+
+	struct config_user *users;
+	uint32_t n_users;
+	char **rest_secrets; // time-limited REST credentials; several for rotation
+	uint32_t n_rest_secrets;
+	char *nonce_secret; // shared by a fleet; NULL = random
+
+	uint32_t lifetime_max_s; // 3600
+	uint32_t quota_total;    // live allocations; 0 = as many as the tables hold
+	uint32_t quota_per_user; // 0 = no limit
+
+	struct config_peer_rule *peer_rules;
+	uint32_t n_peer_rules;
+
+	struct config_port *ports;
+	uint32_t n_ports;
+	uint32_t n_workers;
+	uint32_t worker_cpu[SHM_WORKERS_MAX];
+	uint8_t idle; // enum shm_idle
+	uint32_t memory_mb;
+
+	uint32_t max_allocations; // table sizes
+	uint32_t max_flows;       // channels; a permission is counted with each
+
+	uint32_t punt_per_source_per_sec;
+	uint32_t punt_burst_pkts;
+	uint32_t
+		filter_stun_per_source_per_sec; // XDP: STUN requests per source prefix; 0 = no limit
+	uint32_t filter_stun_burst_pkts;
+	bool filter_answers_stun;
+};
+
+// Loads and checks. On failure returns -errno and writes one line "FILE:LINE: key: what is wrong; remedy" to error.
+// On success the caller frees it with config_free.
+int config_load(const char *path, struct config **out, char *error, size_t error_bytes);
+void config_free(struct config *c); // wipes secrets
+
+#endif
