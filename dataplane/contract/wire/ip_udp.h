@@ -35,11 +35,18 @@ enum ip_udp_verdict {
 	IP_UDP_VERDICT_COUNT
 };
 
-// Parses frame[0..len): one VLAN tag, IPv4 options, IPv6 hop-by-hop/destination/routing headers. The UDP
-// length rules over trailing Ethernet padding. Fills l3_offset for every verdict from TRUNCATED on where it is known.
+// Parses frame[0..len): at most one VLAN tag, IPv4 options, IPv6 hop-by-hop, destination and routing
+// headers, and atomic fragments (RFC 6946, parsed as whole). The UDP length rules over trailing padding.
+// IPv6 from or to an IPv4-mapped address is BAD_HEADER: such packets do not exist on the wire, and here
+// they would pass for IPv4. The UDP checksum is not verified.
+//
+// Fields that are filled besides those of OK: l3_offset (0: unknown) and vlan_tci always; is_v4, ttl,
+// traffic_class, dont_fragment, both addresses and l4_offset (the fragment header of an IPv6 fragment,
+// else the first byte behind the IP headers) for FRAGMENT and OTHER_PROTOCOL.
 enum ip_udp_verdict ip_udp_parse(const uint8_t *frame, size_t len_bytes, struct ip_udp_view *out);
 
-// One's-complement sum of len bytes added to `sum` (host-order accumulation of 16-bit words as they lie in memory).
+// One's-complement sum of len bytes added to `sum` (16-bit words as they lie in memory; a last odd byte
+// is padded with zero, so only the last piece of a sum may be odd). The result is below 2^17.
 uint32_t checksum_add(uint32_t sum, const void *buf, size_t len_bytes);
 // Folds to 16 bits, not complemented.
 static inline uint16_t checksum_fold(uint32_t sum)
@@ -48,13 +55,16 @@ static inline uint16_t checksum_fold(uint32_t sum)
 	sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)sum;
 }
-// RFC 1624 eqn. 3: the checksum field after the words summing to `old_sum` were replaced by words summing to `new_sum`
-// (unfolded sums from checksum_add). Fields are as they lie in memory.
+// RFC 1624 eqn. 3: the checksum field after the words summing to `old_sum` were replaced by words summing
+// to `new_sum` (sums from checksum_add). Fields are as they lie in memory. For UDP the caller keeps a zero
+// field of IPv4 (no checksum) as it is, and writes 0xffff where the result is 0.
 uint16_t checksum_update(uint16_t field, uint32_t old_sum, uint32_t new_sum);
-// Full UDP checksum over pseudo header, UDP header (its checksum field taken as 0) and payload; never 0 (0xffff instead).
+// Full UDP checksum over pseudo header, UDP header (its checksum field taken as 0) and payload; never 0
+// (0xffff instead). As it lies in memory; udp_bytes at least 8.
 uint16_t udp_checksum(const struct ip_address *src, const struct ip_address *dst,
 		      const uint8_t *udp, uint16_t udp_bytes);
-// Header checksum of an IPv4 header (field taken as it stands: 0 before filling in; result 0 for verifying).
+// Header checksum of an IPv4 header, its field taken as it stands: 0 there gives the value to fill in, and
+// a header with the right value gives 0.
 uint16_t ipv4_header_checksum(const uint8_t *ip, size_t header_bytes);
 
 #endif

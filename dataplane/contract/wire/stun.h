@@ -33,6 +33,7 @@ enum stun_error {
 };
 
 // Checks header, cookie, length and the walk over all attributes. The datagram must hold exactly one message.
+// Fills `out` only when it returns STUN_OK.
 enum stun_error stun_parse(const uint8_t *buf, size_t len_bytes, struct stun_view *out);
 
 static inline bool stun_is_request(uint16_t type)
@@ -47,15 +48,17 @@ static inline bool stun_is_indication(uint16_t type)
 // Iteration: `*offset` starts at 0. Returns false at the end. Only after stun_parse accepted the message.
 bool stun_attr_next(const struct stun_view *m, uint16_t *offset, struct stun_attr *out);
 // First attribute of that type that counts: what follows MESSAGE-INTEGRITY (other than
-// MESSAGE-INTEGRITY-SHA256 and FINGERPRINT) or MESSAGE-INTEGRITY-SHA256 (other than FINGERPRINT) is ignored (RFC 8489 §14.5, §14.6).
+// MESSAGE-INTEGRITY-SHA256 and FINGERPRINT), MESSAGE-INTEGRITY-SHA256 (other than FINGERPRINT) or
+// FINGERPRINT (anything) is ignored (RFC 8489 §14.5 to §14.7).
 bool stun_attr_find(const struct stun_view *m, uint16_t type, struct stun_attr *out);
 
-// Comprehension-required attributes (< 0x8000) before integrity that `known` does not accept; returns how many of
-// at most `max` were written, for 420 UNKNOWN-ATTRIBUTES.
+// Comprehension-required attributes (< 0x8000) among those that count and that `known` does not accept,
+// each once; returns how many of at most `max` were written, for 420 UNKNOWN-ATTRIBUTES.
 uint32_t stun_unknown_attrs(const struct stun_view *m, bool (*known)(uint16_t type), uint16_t *out,
 			    uint32_t max);
 
-// XOR-MAPPED-ADDRESS and its kin (RFC 8489 §14.2). 0, or -EINVAL on length, family or truncation.
+// XOR-MAPPED-ADDRESS and its kin (RFC 8489 §14.2). 0, or -EINVAL on length or family. An IPv6 value that is
+// IPv4-mapped comes out as what it means, the IPv4 address.
 int stun_xor_address_get(const struct stun_view *m, const struct stun_attr *a,
 			 struct ip_endpoint *out);
 
@@ -63,7 +66,8 @@ int stun_xor_address_get(const struct stun_view *m, const struct stun_attr *a,
 bool stun_fingerprint_ok(const struct stun_view *m, const struct stun_attr *fingerprint);
 uint32_t stun_crc32(const void *buf, size_t len_bytes); // IEEE 802.3
 
-// Building. Attribute padding is always zero (CVE-2020-4067). `stun_build_end` sets the header's length.
+// Building. Attribute padding is always zero (CVE-2020-4067). What does not fit is remembered, and
+// `stun_build_end`, which sets the header's length, then returns 0.
 struct stun_builder {
 	struct bytes_writer w;
 };
@@ -75,8 +79,9 @@ void stun_build_u32(struct stun_builder *b, uint16_t type, uint32_t value);
 void stun_build_xor_address(struct stun_builder *b, uint16_t type, const struct ip_endpoint *e);
 // Code 300..699 with a reason phrase that may be empty (RFC 8489 §14.8).
 void stun_build_error_code(struct stun_builder *b, uint16_t code, const char *reason);
-// Reserves a 20-byte MESSAGE-INTEGRITY (or 32-byte SHA256 one) with the header's length set to end behind it, and
-// returns where the HMAC goes; the HMAC covers [msg, *covered_bytes). NULL on overflow.
+// Reserves a MESSAGE-INTEGRITY (tag_bytes 20) or MESSAGE-INTEGRITY-SHA256 (16..32, a multiple of 4) with the
+// header's length set to end behind it, and returns where the HMAC goes, zeroed until then; the HMAC covers
+// the first *covered_bytes of the message. NULL on overflow.
 uint8_t *stun_build_integrity(struct stun_builder *b, uint16_t type, uint16_t tag_bytes,
 			      size_t *covered_bytes);
 void stun_build_fingerprint(struct stun_builder *b);

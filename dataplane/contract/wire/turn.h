@@ -35,7 +35,10 @@ enum turn_send_error {
 	TURN_SEND_ERROR_COUNT
 };
 
-// One pass over a Send indication (RFC 8656 §11.2); the first of duplicate attributes wins.
+// One pass over a Send indication (RFC 8656 §11.2): the datagram must hold exactly one. The first of
+// duplicate attributes wins; what follows MESSAGE-INTEGRITY is ignored; attributes that are known but mean
+// nothing here are skipped (RFC 8489 §6.3). Of several faults the first in the enum's order is told, but
+// an unknown attribute and a wrong FINGERPRINT before a missing peer or missing data.
 enum turn_send_error turn_send_parse(const uint8_t *buf, size_t len_bytes, struct turn_send *out);
 
 // Bytes that a Data indication puts in front of `data_bytes` of payload: header, XOR-PEER-ADDRESS, DATA's header.
@@ -43,7 +46,8 @@ enum turn_send_error turn_send_parse(const uint8_t *buf, size_t len_bytes, struc
 #define TURN_DATA_PREFIX_V6_BYTES (20 + 24 + 4)
 
 // Writes that prefix directly in front of the payload (so `prefix` has 36 or 48 bytes, by the peer's family) and returns
-// its length. The caller appends 0..3 zero bytes so that the whole is a multiple of 4 (RFC 8656 §11.4).
+// its length. The caller appends 0..3 zero bytes so that the whole is a multiple of 4 (RFC 8656 §11.4), and
+// gives no more data than a datagram holds behind the prefix.
 uint16_t turn_data_prefix_write(uint8_t *prefix, const struct ip_endpoint *peer,
 				uint16_t data_bytes, const uint8_t transaction_id[12]);
 
