@@ -1,0 +1,109 @@
+// The TURN server: requests in, answers out, tables changed through table_writer (RFC 8656, RFC 8489). No I/O and no clock of its own, so
+// tests, the fuzzer and every transport drive it alike. Control plane's loop thread.
+#ifndef TP_TURN_SERVER_H
+#define TP_TURN_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "controlplane/config/config.h"
+#include "controlplane/table_writer.h"
+#include "controlplane/turn/allocation.h"
+
+// Larger than any answer: USERNAME never comes back, SOFTWARE and UNKNOWN-ATTRIBUTES are bounded.
+#define TURN_ANSWER_BYTES_MAX 512
+
+// Where flows get their next hops from. Every idx handed out is one reference on table_writer's neighbour.
+struct turn_next_hops {
+	void *arg;
+	// Toward a client: the way its request came (l2_word, 0 = unknown) serves until the kernel's route is resolved.
+	uint16_t (*client)(void *arg, const struct ip_address *client, uint64_t l2_word);
+	// Toward a peer.
+	uint16_t (*peer)(void *arg, const struct ip_address *peer);
+};
+
+// One request as it arrived.
+struct turn_request {
+	struct ip_endpoint client;
+	uint8_t local_idx; // settings.local of the listener
+	uint16_t local_port_be;
+	uint64_t l2_word; // the path it came on, 0 = unknown
+	const uint8_t *bytes;
+	size_t len_bytes;
+	uint64_t now_ns;  // CLOCK_MONOTONIC
+	uint64_t wall_ns; // CLOCK_REALTIME
+};
+
+enum turn_counter {
+	TURN_COUNTER_REQUESTS = 0,
+	TURN_COUNTER_MALFORMED,   // no answer
+	TURN_COUNTER_SUCCESS,
+	TURN_COUNTER_ERROR_400,
+	TURN_COUNTER_ERROR_401,
+	TURN_COUNTER_ERROR_403,
+	TURN_COUNTER_ERROR_420,
+	TURN_COUNTER_ERROR_437,
+	TURN_COUNTER_ERROR_438,
+	TURN_COUNTER_ERROR_440,
+	TURN_COUNTER_ERROR_441,
+	TURN_COUNTER_ERROR_442,
+	TURN_COUNTER_ERROR_443,
+	TURN_COUNTER_ERROR_486,
+	TURN_COUNTER_ERROR_508,
+	TURN_COUNTER_ALLOCATED,
+	TURN_COUNTER_ENDED_EXPIRED,
+	TURN_COUNTER_ENDED_DELETED,
+	TURN_COUNTER_ENDED_KILLED,
+	TURN_COUNTER_COUNT
+};
+// snake_case, static; never NULL.
+const char *turn_counter_name(enum turn_counter c);
+
+struct turn_adoption {
+	uint32_t n_allocations; // taken over
+	uint32_t n_permissions;
+	uint32_t n_channels;
+	uint32_t n_repaired; // half-finished operations undone
+	uint32_t n_ended;    // allocations ended because they expired or their addresses are not configured any more
+	uint64_t took_ns;
+};
+
+// Builds the server over open tables and adopts what stands in them. `config` and `tables` must outlive it; `hops` is copied.
+// 0 or -errno.
+int turn_server_new(const struct config *config, struct table_writer *tables,
+		    const struct turn_next_hops *hops, uint64_t now_ns, struct turn_server **out);
+// Frees process memory only; the tables keep the sessions.
+void turn_server_free(struct turn_server *s);
+// Takes over users, secrets, quotas and limits of another configuration; the tables' settings are the caller's.
+int turn_server_reload(struct turn_server *s, const struct config *config, uint64_t now_ns);
+
+// Handles one request; returns the length of the answer in out, 0 for none.
+size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, uint8_t *out,
+			  size_t out_bytes);
+// Ends what has expired. Call it about once a second.
+void turn_server_expire(struct turn_server *s, uint64_t now_ns);
+
+// ---- state for operators
+uint32_t turn_server_n_allocations(const struct turn_server *s);
+uint32_t turn_server_n_permissions(const struct turn_server *s);
+uint32_t turn_server_n_channels(const struct turn_server *s);
+uint64_t turn_server_counter(const struct turn_server *s, enum turn_counter c);
+const struct turn_adoption *turn_server_adoption(const struct turn_server *s);
+// Live allocations of a user (the id part of a REST username), 0 for an unknown one.
+uint32_t turn_server_user_allocations(const struct turn_server *s, const char *name,
+				      size_t name_bytes);
+// Free relayed ports of one of our addresses.
+uint32_t turn_server_free_ports(const struct turn_server *s, uint8_t local_idx);
+
+// What policy says about a peer, as CreatePermission asks it: 0, or the code of the error answer (403, 443, 440).
+// `rule_idx` gets the index in settings.peer_rule that decided, -1 when none did (default by class).
+struct turn_peer_verdict {
+	uint16_t code;
+	bool is_hairpin;
+	int rule_idx;
+};
+struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, uint8_t relay_idx,
+						  const struct ip_address *peer);
+
+#endif
