@@ -66,7 +66,7 @@ struct xdp_filter_config {
 	uint64_t rate_burst;    // 0: as rate_per_sec
 	uint8_t rate_prefix_v4; // bits 1..32; 0: 32
 	uint8_t rate_prefix_v6; // bits 1..128; 0: 64
-	const char *software;   // at most XDP_FILTER_SOFTWARE_MAX bytes; NULL: no SOFTWARE in answers
+	const char *software; // at most XDP_FILTER_SOFTWARE_MAX bytes; NULL: no SOFTWARE in answers
 };
 
 // Replaces the whole configuration under traffic: new entries first, then stale ones are removed, so
@@ -107,10 +107,10 @@ enum xdp_filter_mode {
 
 struct xdp_filter_attachment {
 	enum xdp_filter_mode mode;
-	uint32_t program_id;  // 0: none
+	uint32_t program_id; // 0: none
 	char program_name[16];
-	bool is_ours;         // by name
-	bool is_instances;    // ours, and it uses this run_dir's maps
+	bool is_ours;      // by name
+	bool is_instances; // ours, and it uses this run_dir's maps
 	bool guard_attached;
 };
 

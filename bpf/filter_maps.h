@@ -48,11 +48,12 @@ typedef __u64 uint64_t;
 
 // Every frame that the filter sees moves exactly one counter below XDP_COUNTER_GUARD_DROPPED.
 // X(name, text): the name is what CLI and metrics print, the text explains it in a sentence.
-#define XDP_COUNTERS(X)                                                                          \
+#define XDP_COUNTERS(X)                                                                            \
 	X(PASSED_NOT_IP, "passed_not_ip", "not IP, or more than one VLAN tag: to the kernel")      \
 	X(PASSED_TRUNCATED, "passed_truncated",                                                    \
 	  "headers cut short before the destination was known: to the kernel")                     \
-	X(PASSED_NOT_LOCAL, "passed_not_local", "not to a relay or listener address: to the kernel") \
+	X(PASSED_NOT_LOCAL, "passed_not_local",                                                    \
+	  "not to a relay or listener address: to the kernel")                                     \
 	X(PASSED_NOT_UDP, "passed_not_udp", "to our address, but not UDP: to the kernel")          \
 	X(PASSED_OTHER_PORT, "passed_other_port",                                                  \
 	  "UDP to our address, but to no port of ours: to the kernel")                             \
@@ -77,9 +78,7 @@ typedef __u64 uint64_t;
 	  "ours, but no filter was attached: the ingress guard kept it from the kernel")
 
 #define XDP_COUNTER_ENUM(id, name, text) XDP_COUNTER_##id,
-enum xdp_counter {
-	XDP_COUNTERS(XDP_COUNTER_ENUM) XDP_COUNTER_COUNT
-};
+enum xdp_counter { XDP_COUNTERS(XDP_COUNTER_ENUM) XDP_COUNTER_COUNT };
 #undef XDP_COUNTER_ENUM
 #define XDP_COUNTER_FILTER_COUNT XDP_COUNTER_GUARD_DROPPED // those of the XDP program alone
 
