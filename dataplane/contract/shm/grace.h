@@ -3,6 +3,8 @@
 #ifndef TP_SHM_GRACE_H
 #define TP_SHM_GRACE_H
 
+#include <stdbool.h>
+
 #include "dataplane/contract/shm/tables.h"
 
 // Worker, between two bursts: says that it holds nothing.
@@ -12,6 +14,21 @@ static inline void shm_grace_quiesce(struct shm_worker *w, const struct shm_tabl
 
 	if (g != w->quiescent_gen)
 		__atomic_store_n(&w->quiescent_gen, g, __ATOMIC_RELEASE);
+}
+
+// Worker, before its first lookup: from here on withdrawn entries wait for it.
+static inline void shm_grace_enter(struct shm_worker *w, const struct shm_tables *t)
+{
+	shm_grace_quiesce(w, t);
+	__atomic_store_n(&w->online, 1, __ATOMIC_RELEASE);
+	// Pairs with the fence of shm_grace_passed: the control plane sees `online`, or this worker every withdrawal before.
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+// Worker, after its last lookup.
+static inline void shm_grace_leave(struct shm_worker *w)
+{
+	__atomic_store_n(&w->online, 0, __ATOMIC_RELEASE);
 }
 
 // Control plane: the generation of the withdrawals made so far; those made before the call belong to it.

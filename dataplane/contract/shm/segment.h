@@ -34,7 +34,8 @@ int shm_instance_dir(const char *instance, char *out, size_t out_bytes);
 uint64_t shm_layout_fingerprint(void);
 
 // Control plane: creates the file (and its directory, mode 0700) under a temporary name with mode 0600, sizes and maps it, fills
-// the header but for its magic. The content is zero. shm_segment_publish stores the magic and renames it into place, replacing what was there.
+// the header but for its magic. The content is zero and its memory is there, so that no later store fails; segments that are read with
+// each packet are rounded up to large pages (out->size_bytes says) and backed by them where the kernel can. shm_segment_publish stores the magic and renames it into place, replacing what was there.
 int shm_segment_create(const char *instance, enum shm_segment_kind kind, size_t size_bytes,
 		       struct shm_segment *out);
 int shm_segment_publish(struct shm_segment *s, const char *instance);

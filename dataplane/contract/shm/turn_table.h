@@ -8,6 +8,8 @@
 #ifndef TP_SHM_TURN_TABLE_H
 #define TP_SHM_TURN_TABLE_H
 
+#include <stdbool.h>
+
 #include "dataplane/contract/shm/layout.h"
 
 enum shm_flow_kind {
@@ -133,6 +135,7 @@ struct shm_flow_retired {
 struct shm_flow_writer {
 	struct shm_flow_view view;
 	struct shm_turn_table *table;
+	uint64_t *grace_generation; // of the same segment
 	struct shm_flow_bucket *buckets;
 	struct shm_flow *entries;
 	uint64_t *own_expiry_ns;
@@ -143,25 +146,31 @@ struct shm_flow_writer {
 	uint32_t n_retired;
 };
 
-// Bytes that a table of that many entries needs in the segment behind `base_offset`, and where its parts go.
+// Bytes that a table of that many entries (one of which is never used) needs in the segment behind `base_offset`, and where
+// its parts go. The caller fills in hash_seed. 0 for fewer than 2 or more than 2^27 entries.
 size_t shm_turn_table_size(uint64_t base_offset, uint32_t n_entries,
 			   struct shm_turn_table *out_placement);
 
-// Builds the writer over a mapped segment: free entries are those that no bucket names. For a new segment and for adoption.
+// Builds the writer over a mapped `tables` segment, `table` being its `turn`. For a new segment and for adoption: what a writer
+// that died left behind is mended (a slot that names no entry, or one under another key, or one named twice, is emptied), and
+// entries that no bucket names become free: at once if never used, else when a grace period has passed. Readers may go on
+// meanwhile. 0 or -EINVAL.
 int shm_flow_writer_init(struct shm_flow_writer *w, void *segment, size_t segment_bytes,
 			 struct shm_turn_table *table, uint32_t *free_idx,
 			 struct shm_flow_retired *retired);
 
 // Publishes a copy of *f (own_expires_at_ns is kept for adoption). 0 and the index; -EEXIST if the key is published, -ENOSPC when the
-// table is full.
+// table is full, -EINVAL for a key of no kind.
 int shm_flow_publish(struct shm_flow_writer *w, const struct shm_flow *f,
 		     uint64_t own_expires_at_ns, uint32_t *out_idx);
-// Withdraws an entry; it may be reused once grace has passed `generation`. 0, or -ENOENT when it is not published.
+// Withdraws an entry; it may be reused once grace has passed both `generation` (0 is fine) and a generation that began after this
+// call. 0, or -ENOENT when it is not published.
 int shm_flow_unpublish(struct shm_flow_writer *w, uint32_t idx, uint64_t generation);
 // Stores both expiries with relaxed atomics.
 void shm_flow_set_expiry(struct shm_flow_writer *w, uint32_t idx, uint64_t expires_at_ns,
 			 uint64_t own_expires_at_ns);
-// Gives back entries whose generation every reader has passed.
+// Gives back entries whose generation every reader has passed (shm_grace_passed), and begins a new generation if some are left
+// that none covers yet. Call it now and then.
 void shm_flow_reclaim(struct shm_flow_writer *w, uint64_t passed_generation);
 // Calls `fn` for each published entry (adoption). The callback may unpublish that entry.
 void shm_flow_each(struct shm_flow_writer *w,

@@ -1,0 +1,89 @@
+// Rings between a worker and the control plane. One producer thread and one consumer thread; each stores into its own line,
+// but for the sleep mark, which the producer takes back. Positions and lengths from the other side are untrusted.
+#include "dataplane/contract/shm/ring.h"
+
+#define RING_MASK (SHM_RING_SLOTS - 1u)
+static_assert((SHM_RING_SLOTS & RING_MASK) == 0, "slots are a power of two");
+
+static struct shm_datagram *slot_at(struct shm_ring *r, uint64_t position)
+{
+	return (void *)(r->slots + (position & RING_MASK) * SHM_RING_SLOT_BYTES);
+}
+
+uint32_t shm_ring_room(const struct shm_ring *r)
+{
+	uint64_t used = __atomic_load_n(&r->produced, __ATOMIC_RELAXED) -
+			__atomic_load_n(&r->consumed, __ATOMIC_ACQUIRE);
+
+	return used >= SHM_RING_SLOTS ? 0 : SHM_RING_SLOTS - (uint32_t)used;
+}
+
+struct shm_datagram *shm_ring_reserve(struct shm_ring *r)
+{
+	if (shm_ring_room(r) == 0)
+		return NULL;
+	return slot_at(r, __atomic_load_n(&r->produced, __ATOMIC_RELAXED));
+}
+
+void shm_ring_commit(struct shm_ring *r)
+{
+	uint64_t produced = __atomic_load_n(&r->produced, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&r->produced, produced + 1, __ATOMIC_RELEASE);
+}
+
+bool shm_ring_needs_wake(struct shm_ring *r)
+{
+	// Pairs with the fence of shm_ring_prepare_sleep: either the mark is seen here or the datagram there.
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&r->consumer_sleeping, __ATOMIC_RELAXED))
+		return false;
+	return __atomic_exchange_n(&r->consumer_sleeping, 0, __ATOMIC_ACQ_REL) != 0;
+}
+
+// Datagrams that wait. Positions that make no sense (more than the ring holds) are given up: the consumer goes on at the
+// producer's, so that one bad store does not end the ring.
+static uint32_t waiting(struct shm_ring *r)
+{
+	uint64_t produced = __atomic_load_n(&r->produced, __ATOMIC_ACQUIRE);
+	uint64_t n = produced - __atomic_load_n(&r->consumed, __ATOMIC_RELAXED);
+
+	if (n <= SHM_RING_SLOTS)
+		return (uint32_t)n;
+	__atomic_store_n(&r->consumed, produced, __ATOMIC_RELEASE);
+	return 0;
+}
+
+const struct shm_datagram *shm_ring_peek(struct shm_ring *r, uint16_t *length_bytes)
+{
+	for (uint32_t n = waiting(r); n; n--) {
+		const struct shm_datagram *d =
+			slot_at(r, __atomic_load_n(&r->consumed, __ATOMIC_RELAXED));
+		uint16_t length = __atomic_load_n(&d->length_bytes, __ATOMIC_RELAXED);
+
+		if (length <= SHM_DATAGRAM_BYTES_MAX) {
+			*length_bytes = length;
+			return d;
+		}
+		shm_ring_release(r);
+	}
+	return NULL;
+}
+
+void shm_ring_release(struct shm_ring *r)
+{
+	uint64_t consumed = __atomic_load_n(&r->consumed, __ATOMIC_RELAXED);
+
+	// The release keeps the reads of the slot before the producer's next use of it.
+	__atomic_store_n(&r->consumed, consumed + 1, __ATOMIC_RELEASE);
+}
+
+bool shm_ring_prepare_sleep(struct shm_ring *r)
+{
+	__atomic_store_n(&r->consumer_sleeping, 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (waiting(r) == 0)
+		return true;
+	__atomic_store_n(&r->consumer_sleeping, 0, __ATOMIC_RELAXED);
+	return false;
+}
