@@ -29,6 +29,7 @@ struct config_port {
 	uint8_t gateway_mac[6];
 	bool has_gateway_mac;
 	uint16_t vlan_id;
+	uint32_t line; // in the file, for messages about the host
 };
 
 struct config_peer_rule {
@@ -79,8 +80,13 @@ struct config {
 	bool filter_answers_stun;
 };
 
-// Loads and checks. On failure returns -errno and writes one line "FILE:LINE: key: what is wrong; remedy" to error.
-// On success the caller frees it with config_free.
+// Reads and checks the file alone, as `config check` does for another host. On failure returns -errno and writes one line
+// "FILE:LINE: key: what is wrong; remedy" to error. On success the caller frees it with config_free.
+int config_parse(const char *path, struct config **out, char *error, size_t error_bytes);
+// What only this host can answer: interfaces and CPUs exist; adds the path of the XDP filter's object to af_xdp devices.
+// 0, or -errno and one line as above.
+int config_resolve_host(struct config *c, const char *path, char *error, size_t error_bytes);
+// Both, for a start.
 int config_load(const char *path, struct config **out, char *error, size_t error_bytes);
 void config_free(struct config *c); // wipes secrets
 

@@ -1,0 +1,132 @@
+// The schema of the configuration file. Limits of length and number that need a remedy of their own stand in the
+// read_*.c files; here only what protects memory.
+#include "controlplane/config/schema.h"
+
+#define TEXT_BYTES_MAX 4096
+#define USERS_MAX      1000000
+#define LIST_MAX       4096
+
+#define OPTIONAL_TEXT(key, type, member)                                                           \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 0,     \
+			       TEXT_BYTES_MAX)
+#define NEEDED_TEXT(key, type, member)                                                             \
+	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER, type, member, 0, TEXT_BYTES_MAX)
+#define OPTIONAL_NUMBER(key, type, member)                                                         \
+	CYAML_FIELD_UINT_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member)
+#define OPTIONAL_LIST(key, type, member, count_member, entry, max)                                 \
+	CYAML_FIELD_SEQUENCE_COUNT(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member,    \
+				   count_member, entry, 0, max)
+#define OPTIONAL_BLOCK(key, type, member, fields)                                                  \
+	CYAML_FIELD_MAPPING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, fields)
+
+static const cyaml_schema_value_t text_entry = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
+								    TEXT_BYTES_MAX) };
+static const cyaml_schema_value_t number_entry = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint32_t) };
+
+static const cyaml_schema_field_t listener_fields[] = {
+	NEEDED_TEXT("address", struct file_listener, address),
+	OPTIONAL_NUMBER("port", struct file_listener, port),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t listener_entry = { CYAML_VALUE_MAPPING(
+	CYAML_FLAG_DEFAULT, struct file_listener, listener_fields) };
+
+static const cyaml_schema_field_t relay_fields[] = {
+	CYAML_FIELD_SEQUENCE_COUNT("addresses", CYAML_FLAG_POINTER, struct file_relay, addresses,
+				   n_addresses, &text_entry, 0, LIST_MAX),
+	OPTIONAL_NUMBER("min_port", struct file_relay, min_port),
+	OPTIONAL_NUMBER("max_port", struct file_relay, max_port),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t user_fields[] = {
+	NEEDED_TEXT("name", struct file_user, name),
+	OPTIONAL_TEXT("password", struct file_user, password),
+	OPTIONAL_TEXT("key", struct file_user, key),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t user_entry = { CYAML_VALUE_MAPPING(
+	CYAML_FLAG_DEFAULT, struct file_user, user_fields) };
+
+static const cyaml_schema_field_t quota_fields[] = {
+	OPTIONAL_NUMBER("total", struct file_quota, total),
+	OPTIONAL_NUMBER("per_user", struct file_quota, per_user),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t peers_fields[] = {
+	OPTIONAL_LIST("allow", struct file_peers, allow, n_allow, &text_entry, LIST_MAX),
+	OPTIONAL_LIST("deny", struct file_peers, deny, n_deny, &text_entry, LIST_MAX),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t port_fields[] = {
+	NEEDED_TEXT("device", struct file_port, device),
+	OPTIONAL_TEXT("interface", struct file_port, interface),
+	OPTIONAL_NUMBER("queues", struct file_port, queues),
+	OPTIONAL_NUMBER("mtu", struct file_port, mtu),
+	OPTIONAL_TEXT("kernel_path", struct file_port, kernel_path),
+	OPTIONAL_TEXT("gateway_mac", struct file_port, gateway_mac),
+	OPTIONAL_NUMBER("vlan", struct file_port, vlan),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t port_entry = { CYAML_VALUE_MAPPING(
+	CYAML_FLAG_DEFAULT, struct file_port, port_fields) };
+
+static const cyaml_schema_field_t workers_fields[] = {
+	OPTIONAL_NUMBER("count", struct file_workers, count),
+	OPTIONAL_LIST("cpus", struct file_workers, cpus, n_cpus, &number_entry, LIST_MAX),
+	OPTIONAL_TEXT("idle", struct file_workers, idle),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t tables_fields[] = {
+	OPTIONAL_NUMBER("max_allocations", struct file_tables, max_allocations),
+	OPTIONAL_NUMBER("max_flows", struct file_tables, max_flows),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t limits_fields[] = {
+	OPTIONAL_NUMBER("punt_per_source_per_second", struct file_limits,
+			punt_per_source_per_second),
+	OPTIONAL_NUMBER("punt_burst", struct file_limits, punt_burst),
+	OPTIONAL_NUMBER("filter_stun_per_source_per_second", struct file_limits,
+			filter_stun_per_source_per_second),
+	OPTIONAL_NUMBER("filter_stun_burst", struct file_limits, filter_stun_burst),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t filter_fields[] = {
+	CYAML_FIELD_BOOL_PTR("answer_stun", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_filter, answer_stun),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t top_fields[] = {
+	OPTIONAL_TEXT("instance", struct file_config, instance),
+	NEEDED_TEXT("realm", struct file_config, realm),
+	CYAML_FIELD_BOOL_PTR("software_attribute", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_config, software_attribute),
+	CYAML_FIELD_SEQUENCE_COUNT("listeners", CYAML_FLAG_POINTER, struct file_config, listeners,
+				   n_listeners, &listener_entry, 0, LIST_MAX),
+	CYAML_FIELD_MAPPING_PTR("relay", CYAML_FLAG_POINTER, struct file_config, relay,
+				relay_fields),
+	OPTIONAL_LIST("users", struct file_config, users, n_users, &user_entry, USERS_MAX),
+	OPTIONAL_LIST("rest_secrets", struct file_config, rest_secrets, n_rest_secrets, &text_entry,
+		      LIST_MAX),
+	OPTIONAL_TEXT("nonce_secret", struct file_config, nonce_secret),
+	OPTIONAL_NUMBER("lifetime_max_seconds", struct file_config, lifetime_max_seconds),
+	OPTIONAL_BLOCK("quota", struct file_config, quota, quota_fields),
+	OPTIONAL_BLOCK("peers", struct file_config, peers, peers_fields),
+	CYAML_FIELD_SEQUENCE_COUNT("ports", CYAML_FLAG_POINTER, struct file_config, ports, n_ports,
+				   &port_entry, 0, LIST_MAX),
+	OPTIONAL_BLOCK("workers", struct file_config, workers, workers_fields),
+	OPTIONAL_NUMBER("memory_mb", struct file_config, memory_mb),
+	OPTIONAL_BLOCK("tables", struct file_config, tables, tables_fields),
+	OPTIONAL_BLOCK("limits", struct file_config, limits, limits_fields),
+	OPTIONAL_BLOCK("filter", struct file_config, filter, filter_fields),
+	CYAML_FIELD_END,
+};
+
+const cyaml_schema_value_t config_schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER,
+								 struct file_config, top_fields) };

@@ -1,0 +1,100 @@
+// The configuration file as it is written: the tree that libcyaml fills, before anything is checked or defaulted.
+// One schema serves libcyaml and the check in document.c, so they cannot disagree. Main thread.
+#ifndef TP_CONFIG_SCHEMA_H
+#define TP_CONFIG_SCHEMA_H
+
+#include <cyaml/cyaml.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// Pointers are NULL where the file says nothing.
+struct file_listener {
+	char *address;
+	uint32_t *port;
+};
+
+struct file_relay {
+	char **addresses;
+	uint32_t n_addresses;
+	uint32_t *min_port;
+	uint32_t *max_port;
+};
+
+struct file_user {
+	char *name;
+	char *password;
+	char *key; // 32 hexadecimal digits
+};
+
+struct file_quota {
+	uint32_t *total;
+	uint32_t *per_user;
+};
+
+struct file_peers {
+	char **allow;
+	uint32_t n_allow;
+	char **deny;
+	uint32_t n_deny;
+};
+
+struct file_port {
+	char *device;
+	char *interface;
+	uint32_t *queues;
+	uint32_t *mtu;
+	char *kernel_path;
+	char *gateway_mac;
+	uint32_t *vlan;
+};
+
+struct file_workers {
+	uint32_t *count;
+	uint32_t *cpus;
+	uint32_t n_cpus;
+	char *idle;
+};
+
+struct file_tables {
+	uint32_t *max_allocations;
+	uint32_t *max_flows;
+};
+
+struct file_limits {
+	uint32_t *punt_per_source_per_second;
+	uint32_t *punt_burst;
+	uint32_t *filter_stun_per_source_per_second;
+	uint32_t *filter_stun_burst;
+};
+
+struct file_filter {
+	bool *answer_stun;
+};
+
+struct file_config {
+	char *instance;
+	char *realm;
+	bool *software_attribute;
+	struct file_listener *listeners;
+	uint32_t n_listeners;
+	struct file_relay *relay;
+	struct file_user *users;
+	uint32_t n_users;
+	char **rest_secrets;
+	uint32_t n_rest_secrets;
+	char *nonce_secret;
+	uint32_t *lifetime_max_seconds;
+	struct file_quota *quota;
+	struct file_peers *peers;
+	struct file_port *ports;
+	uint32_t n_ports;
+	struct file_workers *workers;
+	uint32_t *memory_mb;
+	struct file_tables *tables;
+	struct file_limits *limits;
+	struct file_filter *filter;
+};
+
+extern const cyaml_schema_value_t config_schema;
+
+#endif
