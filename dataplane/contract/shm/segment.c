@@ -263,11 +263,6 @@ int shm_segment_create(const char *instance, enum shm_segment_kind kind, size_t 
 		goto fail_unlink;
 	}
 	out->size_bytes = size_bytes;
-	// Best effort: an older kernel, or one short of contiguous memory, serves small pages.
-	if (wants_large_pages(kind)) {
-		madvise(out->base, size_bytes, MADV_HUGEPAGE);
-		madvise(out->base, size_bytes, MADV_COLLAPSE);
-	}
 	if (kind == SHM_SEGMENT_KEYS && madvise(out->base, size_bytes, MADV_DONTDUMP) < 0) {
 		ret = -errno;
 		goto fail_unmap;
@@ -277,6 +272,13 @@ int shm_segment_create(const char *instance, enum shm_segment_kind kind, size_t 
 	if (ret < 0 && errno != EOPNOTSUPP) {
 		ret = -errno;
 		goto fail_unmap;
+	}
+	// Best effort: an older kernel, or one short of contiguous memory, serves small pages. Collapsing asks for no setting of
+	// the machine (shmem_enabled is `never` on most), but for pages that exist.
+	if (wants_large_pages(kind)) {
+		madvise(out->base, size_bytes, MADV_HUGEPAGE);
+		madvise(out->base, size_bytes, MADV_POPULATE_WRITE);
+		madvise(out->base, size_bytes, MADV_COLLAPSE);
 	}
 	h = out->base;
 	h->layout_version = SHM_LAYOUT_VERSION;
