@@ -73,7 +73,7 @@ __attribute__((noinline)) __u32 stun_fingerprint(struct xdp_md *ctx, __u32 offse
 			break;
 		crc = crc32_word(crc, *word++);
 	}
-	return ~crc ^ bpf_htonl(STUN_FINGERPRINT_XOR);
+	return bpf_htonl(~crc ^ STUN_FINGERPRINT_XOR);
 }
 
 #endif
