@@ -60,6 +60,10 @@ struct shm_allocation {
 static_assert(sizeof(struct shm_allocation) == 640, "bump SHM_LAYOUT_VERSION");
 
 // Segment `keys`; index 0 is used.
+// off size field         writer meaning
+//   0  128 header        cp
+// 128    4 n_allocations cp
+// 192    0 allocation    cp     n_allocations of them
 struct shm_keys {
 	struct shm_segment_header header;
 	uint32_t n_allocations;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h> // rename
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

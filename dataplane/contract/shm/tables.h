@@ -10,14 +10,15 @@
 #include "dataplane/contract/shm/worker_state.h"
 
 // Segment `tables`.
-// off   size field            writer meaning
-//   0    128 header           cp
-// 128      4 active_settings  cp     index of the settings in force, 0 or 1; atomic
-// 132      4 settings_version cp     counts publications; a worker compares it between bursts; atomic
-// 136      8 grace_generation cp     counts withdrawals; atomic
-// 144     48 reserved         cp     0
-// 192     64 turn             cp     placement of the flow table
-// 256  14608 settings         cp     two slots
+//   off    size field            writer meaning
+//     0     128 header           cp
+//   128       4 active_settings  cp     index of the settings in force, 0 or 1; atomic
+//   132       4 settings_version cp     counts publications; a worker compares it between bursts; atomic
+//   136       8 grace_generation cp     counts withdrawals; atomic
+//   144      48 reserved         cp     0
+//   192      64 turn             cp     placement of the flow table
+//   256   14608 settings         cp     two slots
+// 14912 2097152 neighbour        cp     index 0 is never used
 struct shm_tables {
 	struct shm_segment_header header;
 	uint32_t active_settings;
@@ -32,13 +33,13 @@ struct shm_tables {
 static_assert(offsetof(struct shm_tables, neighbour) % 64 == 0, "aligned");
 
 // Segment `workers`; shm_usage arrays follow, worker after worker, n_entries each.
-// off   size field         writer meaning
-//   0    128 header        cp
-// 128    576 dataplane     dp
-// 704  25600 worker        dp
-// 26304    8 usage_offset  cp     from the segment's start
-// 26312    4 n_entries     cp     usage elements per worker
-// 26316    4 n_workers     cp
+//   off  size field        writer meaning
+//     0   128 header       cp
+//   128   576 dataplane    dp
+//   704 25600 worker       dp
+// 26304     8 usage_offset cp     from the segment's start
+// 26312     4 n_entries    cp     usage elements per worker
+// 26316     4 n_workers    cp
 struct shm_workers {
 	struct shm_segment_header header;
 	struct shm_dataplane_state dataplane;
@@ -51,6 +52,8 @@ struct shm_workers {
 static_assert(sizeof(struct shm_workers) % 64 == 0, "aligned");
 
 // Segment `rings`: header, then for each worker its punt ring and its inject ring.
+// off size field  writer meaning
+//   0  128 header cp
 struct shm_rings {
 	struct shm_segment_header header;
 };
