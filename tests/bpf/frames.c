@@ -49,7 +49,8 @@ static void append_ip4(struct frame *f, const struct frame_spec *spec,
 	uint8_t *ip = append(f, NULL, header_bytes);
 
 	ip[0] = (uint8_t)(0x40 | header_bytes / 4);
-	bytes_put_be16(ip + 2, (uint16_t)(header_bytes + l4_bytes + (uint32_t)spec->ip_length_error));
+	bytes_put_be16(ip + 2,
+		       (uint16_t)(header_bytes + l4_bytes + (uint32_t)spec->ip_length_error));
 	bytes_put_be16(ip + 4, (uint16_t)spec->identification);
 	bytes_put_be16(ip + 6, spec->fragment);
 	ip[8] = 61;
@@ -73,7 +74,8 @@ static void append_ip6(struct frame *f, const struct frame_spec *spec,
 	uint8_t *next = ip + 6;
 
 	ip[0] = 0x60;
-	bytes_put_be16(ip + 4, (uint16_t)(extras_bytes + l4_bytes + (uint32_t)spec->ip_length_error));
+	bytes_put_be16(ip + 4,
+		       (uint16_t)(extras_bytes + l4_bytes + (uint32_t)spec->ip_length_error));
 	ip[7] = 61;
 	memcpy(ip + 8, source->address.bytes, 16);
 	memcpy(ip + 24, destination->address.bytes, 16);

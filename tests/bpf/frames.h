@@ -19,18 +19,19 @@ struct frame {
 
 // All zero: client 198.18.0.10:40000 (or fd00:18::10) to the relay's listener, no payload.
 struct frame_spec {
-	const char *source; // "addr:port"; NULL: the client, of the family of `destination`
+	const char *source;      // "addr:port"; NULL: the client, of the family of `destination`
 	const char *destination; // NULL: RELAY_V4
 	const void *payload;
 	uint32_t payload_bytes;
 
 	uint32_t n_vlan_tags;
 	uint16_t vlan_tci;
-	uint16_t ethertype;     // host order; 0: by family
-	uint32_t options_bytes; // IPv4 options (no-operation), multiple of 4
+	uint16_t ethertype;        // host order; 0: by family
+	uint32_t options_bytes;    // IPv4 options (no-operation), multiple of 4
 	const uint8_t *extensions; // IPv6: types of the extension headers before UDP
 	uint32_t n_extensions;
-	uint16_t fragment; // IPv4: the field, host order; IPv6: offset and M of a fragment header at the end
+	uint16_t
+		fragment; // IPv4: the field, host order; IPv6: offset and M of a fragment header at the end
 	bool has_fragment_header; // IPv6
 	uint32_t identification;
 	uint8_t protocol;         // 0: UDP
@@ -42,12 +43,12 @@ struct frame_spec {
 	bool multicast_link;
 };
 
-#define CLIENT_V4   "198.18.0.10:40000"
-#define CLIENT_V6   "[fd00:18::10]:40000"
-#define RELAY_V4    "198.18.0.2:3478"
-#define RELAY_V6    "[fd00:18::2]:3478"
-#define RELAYED_V4  "198.18.0.3:50000"
-#define RELAYED_V6  "[fd00:18::2]:50000"
+#define CLIENT_V4  "198.18.0.10:40000"
+#define CLIENT_V6  "[fd00:18::10]:40000"
+#define RELAY_V4   "198.18.0.2:3478"
+#define RELAY_V6   "[fd00:18::2]:3478"
+#define RELAYED_V4 "198.18.0.3:50000"
+#define RELAYED_V6 "[fd00:18::2]:50000"
 
 void frame_build(struct frame *f, const struct frame_spec *spec);
 

@@ -116,8 +116,8 @@ uint32_t harness_run(const struct frame *in, struct frame *out)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->bytes, .data_size_in = in->n_bytes,
 		    .data_out = scratch.bytes, .data_size_out = sizeof(scratch.bytes), .repeat = 1);
 
-	cr_assert_eq(bpf_prog_test_run_opts(harness.filter_fd, &opts), 0, "test run of %u bytes: %m",
-		     in->n_bytes);
+	cr_assert_eq(bpf_prog_test_run_opts(harness.filter_fd, &opts), 0,
+		     "test run of %u bytes: %m", in->n_bytes);
 	scratch.n_bytes = opts.data_size_out;
 	if (out)
 		*out = scratch;

@@ -144,8 +144,8 @@ Test(answer, rfc8489_14_7_wrong_fingerprint_is_dropped)
 		message_binding(&m);
 		message_fingerprint(&m);
 		m.bytes[24 + bit / 8] ^= (uint8_t)(1u << (bit % 8));
-		frame_build(&request, &(struct frame_spec){ .payload = m.bytes,
-							    .payload_bytes = m.n_bytes });
+		frame_build(&request,
+			    &(struct frame_spec){ .payload = m.bytes, .payload_bytes = m.n_bytes });
 		harness_expect_dropped(&request, XDP_COUNTER_DROPPED_FINGERPRINT);
 	}
 }
@@ -254,9 +254,9 @@ static void expect_left_to_worker(const struct frame_spec *spec)
 
 Test(answer, rfc8489_6_3_comprehension_required_attributes_are_the_workers)
 {
-	static const uint16_t types[] = { STUN_ATTR_USERNAME, STUN_ATTR_MESSAGE_INTEGRITY,
+	static const uint16_t types[] = { STUN_ATTR_USERNAME,          STUN_ATTR_MESSAGE_INTEGRITY,
 					  0x0003 /* CHANGE-REQUEST */, 0x0024 /* PRIORITY */,
-					  0x0025 /* USE-CANDIDATE */, 0x7fff };
+					  0x0025 /* USE-CANDIDATE */,  0x7fff };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		uint8_t value[20] = {};
@@ -266,11 +266,10 @@ Test(answer, rfc8489_6_3_comprehension_required_attributes_are_the_workers)
 		message_attr(&m, STUN_ATTR_SOFTWARE, "before", 6);
 		message_attr(&m, types[i], value, sizeof(value));
 		message_fingerprint(&m);
-		expect_left_to_worker(&(struct frame_spec){ .payload = m.bytes,
-							    .payload_bytes = m.n_bytes });
-		expect_left_to_worker(&(struct frame_spec){ .destination = RELAY_V6,
-							    .payload = m.bytes,
-							    .payload_bytes = m.n_bytes });
+		expect_left_to_worker(
+			&(struct frame_spec){ .payload = m.bytes, .payload_bytes = m.n_bytes });
+		expect_left_to_worker(&(struct frame_spec){
+			.destination = RELAY_V6, .payload = m.bytes, .payload_bytes = m.n_bytes });
 	}
 }
 
@@ -307,9 +306,8 @@ Test(answer, ip_options_and_extension_headers_are_the_workers)
 
 	message_binding(&m);
 	for (uint32_t bytes = 4; bytes <= 40; bytes += 4)
-		expect_left_to_worker(&(struct frame_spec){ .payload = m.bytes,
-							    .payload_bytes = m.n_bytes,
-							    .options_bytes = bytes });
+		expect_left_to_worker(&(struct frame_spec){
+			.payload = m.bytes, .payload_bytes = m.n_bytes, .options_bytes = bytes });
 	for (uint32_t n = 1; n <= 4; n++)
 		expect_left_to_worker(&(struct frame_spec){ .destination = RELAY_V6,
 							    .payload = m.bytes,
@@ -345,9 +343,9 @@ Test(answer, broken_ipv4_header_checksum_is_dropped)
 	struct frame request;
 
 	message_binding(&m);
-	frame_build(&request,
-		    &(struct frame_spec){
-			    .payload = m.bytes, .payload_bytes = m.n_bytes, .bad_ip_checksum = true });
+	frame_build(&request, &(struct frame_spec){ .payload = m.bytes,
+						    .payload_bytes = m.n_bytes,
+						    .bad_ip_checksum = true });
 	harness_expect_dropped(&request, XDP_COUNTER_DROPPED_MALFORMED_UDP);
 }
 
