@@ -33,9 +33,9 @@ struct peer_policy {
 enum peer_verdict {
 	PEER_ALLOWED = 0,
 	PEER_ALLOWED_HAIRPIN, // a relayed address of ours: only to another allocation, never to the wire or a listener
-	PEER_DENIED_LOCAL,    // an address of ours that holds no relayed ports, or one of ours in an embedding
-	PEER_DENIED_RULE,     // a rule of the operator's; its index is told
-	PEER_DENIED_CLASS,    // not globally reachable, and no rule opens it
+	PEER_DENIED_LOCAL, // an address of ours that holds no relayed ports, or one of ours in an embedding
+	PEER_DENIED_RULE,  // a rule of the operator's; its index is told
+	PEER_DENIED_CLASS, // not globally reachable, and no rule opens it
 	PEER_VERDICT_COUNT
 };
 
