@@ -68,3 +68,56 @@ wait_until() {
 # Pid of the controlplane or the dataplane that runs now; and when it was started, in ms since the epoch.
 pid_of() { cut -d' ' -f1 "$run_dir/$1.pid"; }
 started_ms_of() { cut -d' ' -f2 "$run_dir/$1.pid"; }
+
+# ---- numbered traffic
+
+relay_probe=$build/tests/e2e/relay_probe
+packet_gun=$build/tests/e2e/packet_gun
+declare -A probe_in probe_out
+
+# An echoing peer at PEER_HOST:5000 and [PEER_HOST6]:5000.
+peer_start() {
+	lab exec peer -- "$relay_probe" peer --listen "$PEER_HOST:5000" >/dev/null 2>&1 &
+	lab exec peer -- "$relay_probe" peer --listen "[$PEER_HOST6]:5000" >/dev/null 2>&1 &
+	sleep 0.3
+}
+
+# probe_start NAME ARGUMENTS…: clients in tp-client; `probe_ready` is what they said once they were set up.
+probe_start() {
+	local name=$1 in out
+	shift
+	mkfifo "$scratch/$name.in" "$scratch/$name.out"
+	lab exec client -- "$relay_probe" client --server "$TURN_HOST:$TURN_PORT" --peer "$PEER_HOST:5000" \
+		--user "$TURN_USER" --password "$TURN_PASS" "$@" \
+		<"$scratch/$name.in" >"$scratch/$name.out" 2>"$scratch/$name.err" &
+	exec {in}>"$scratch/$name.in"
+	exec {out}<"$scratch/$name.out"
+	probe_in[$name]=$in
+	probe_out[$name]=$out
+	read -r -t 60 probe_ready <&"$out" || die "$name: no word from the clients: $(cat "$scratch/$name.err")"
+	[[ $(jq -r .event <<<"$probe_ready") == ready ]] || die "$name: $probe_ready"
+}
+
+# probe_ask NAME COMMAND: sets `answer`.
+probe_ask() {
+	echo "$2" >&"${probe_in[$1]}"
+	read -r -t 90 answer <&"${probe_out[$1]}" || die "$1: no answer to '$2'"
+}
+
+# Ends the clients; sets `answer` to their total.
+probe_quit() {
+	probe_ask "$1" quit
+	exec {probe_in[$1]}>&- {probe_out[$1]}<&-
+	rm -f "$scratch/$1.in" "$scratch/$1.out"
+}
+
+# probe_window NAME: closes the window; sets `answer`.
+probe_window() { probe_ask "$1" window; }
+
+# expect WHAT FILTER: a jq condition on `answer`.
+expect() {
+	jq -e "$2" >/dev/null <<<"$answer" || die "$1: not ($2) in $answer"
+	passed "$1"
+}
+
+no_loss='.sent > 0 and .lost == 0 and .duplicate == 0 and .corrupt == 0 and .socket_errors == 0'
