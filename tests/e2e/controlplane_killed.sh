@@ -28,7 +28,7 @@ expect "nothing is lost while the next one adopts" "$no_loss"
 [[ $(pid_of controlplane) != "$old" ]] || die "same process"
 
 answer=$(ctl --json status)
-expect "all $clients allocations are adopted" ".allocations.adopted == $clients and .allocations.live == $clients"
+expect "all $clients allocations are adopted" ".allocations.adopted.allocations == $clients and .allocations.live == $clients"
 after=$(ctl --json allocations | jq -S '[.allocations[] | {client, relayed}] | sort')
 [[ $before == "$after" ]] || die "other allocations than before: $before / $after"
 passed "they are the same ones"

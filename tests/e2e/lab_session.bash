@@ -19,6 +19,7 @@ ctl() { "$build/controlplane/ctl/turnpikectl" --instance "$instance" "$@"; }
 lab_session_end() {
 	local status=$?
 	trap - EXIT ERR
+	trap '' PIPE INT TERM
 	if [[ $status -ne 0 && -d /run/turnpike/$instance ]]; then
 		echo "---- last lines of the logs"
 		tail -n 15 "/run/turnpike/$instance"/*.log || true

@@ -3,8 +3,8 @@
 . "$(dirname "$0")/lab_session.bash"
 lab_session_start
 
-filter_answered() { ctl --json filter | jq '.counters.binding_answered'; }
-worker_answered() { ctl --json stats | jq '[.. | .binding_answered? // empty] | add // 0'; }
+filter_answered() { ctl --json filter | jq '.counters[] | select(.counter == "answered_binding") | .pkts'; }
+worker_answered() { ctl --json stats | jq .dataplane.binding_answered; }
 
 for host in "$TURN_HOST" "$TURN_HOST6"; do
 	filter_before=$(filter_answered)
@@ -38,6 +38,6 @@ echo "for the kernel" | lab exec client -- timeout 2 nc -u -q 1 "$TURN_HOST" 535
 wait_until 3 grep -q "for the kernel" "$scratch/received" || die "UDP to another port did not reach the kernel"
 passed "UDP to a port that is not ours"
 
-mode=$(ctl --json status | jq -r '[.. | .xdp_mode? // empty][0]')
+mode=$(ctl --json status | jq -r '.ports[0].xdp_mode')
 [[ $mode == native || $mode == generic ]] || die "status names the mode '$mode'"
 passed "the filter runs in $mode mode"
