@@ -78,6 +78,7 @@ enum peer_verdict peer_policy_check(const struct peer_policy *p, const struct ip
 		v = judge(p, &embedded[i], rule_idx);
 		if (!peer_is_allowed(v))
 			return v;
+		*rule_idx = RULE_NONE; // what let the inner address pass does not decide
 	}
 	if (local == NULL)
 		return judge(p, peer, rule_idx);

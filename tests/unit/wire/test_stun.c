@@ -371,6 +371,8 @@ Test(stun, rfc8489_14_7_fingerprint_must_be_last_and_4_bytes)
 	cr_assert(stun_fingerprint_ok(&m, &a));
 	stun_build_u32(&b, STUN_ATTR_SOFTWARE, 0);
 	n = stun_build_end(&b);
+	// The CRC is right, only its place is wrong.
+	bytes_put_be32(buf + 24, stun_crc32(buf, 20) ^ STUN_FINGERPRINT_XOR);
 	m = parsed(buf, n);
 	a = found(&m, STUN_ATTR_FINGERPRINT);
 	cr_assert_not(stun_fingerprint_ok(&m, &a));
