@@ -25,7 +25,8 @@
 	X(KERNEL, "to_kernel", "packets handed to the kernel through the TAP twin")                \
 	X(FROM_KERNEL, "from_kernel", "packets of the kernel sent through the port")               \
 	X(REASSEMBLED, "reassembled", "datagrams put together from fragments")                     \
-	X(FRAGMENT_HELD, "fragments_held", "fragments kept until their datagram is complete")      \
+	X(FRAGMENT_HELD, "fragments_held",                                                         \
+	  "fragments that became part of a datagram put together")                                 \
 	X(FRAGMENTED, "fragmented", "datagrams sent as fragments because they exceed the MTU")
 
 #define DP_DROP_REASONS(X)                                                                         \
@@ -68,7 +69,8 @@
 	X(NO_MBUF, "no_mbuf", "packet memory is used up")                                          \
 	X(TX_FULL, "tx_full", "the port's transmit queue is full")                                 \
 	X(KERNEL_FULL, "kernel_full", "the TAP twin's queue is full")                              \
-	X(HAIRPIN_LOOP, "hairpin_loop", "datagram came back to its own allocation")
+	X(HAIRPIN_LOOP, "hairpin_loop", "datagram came back to its own allocation")                \
+	X(BAD_SOURCE, "bad_source", "source is port 0, or an address of our own")
 
 #define DP_ENUM_COUNTER(id, name, text) DP_COUNTER_##id,
 #define DP_ENUM_DROP(id, name, text)    DP_DROP_##id,

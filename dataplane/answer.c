@@ -1,0 +1,47 @@
+// Answers of the worker's own to STUN requests: the packet goes back the way it came, its buffer reused. Worker thread.
+#include "dataplane/header.h"
+#include "dataplane/worker.h"
+
+// The MAC that sent the frame and its VLAN, as a next hop.
+uint64_t dp_answer_l2_word(const struct dp_packet *p)
+{
+	uint16_t vlan_id = p->view.vlan_tci != 0xffff ? p->view.vlan_tci & 0xfff : 0;
+
+	return shm_neighbour_word(p->frame + 6, vlan_id, p->port_idx);
+}
+
+void dp_answer(struct dp_worker *w, struct dp_packet *p, const void *message,
+	       uint32_t message_bytes)
+{
+	uint64_t l2_word = dp_answer_l2_word(p);
+	uint32_t header_bytes = dp_header_bytes(l2_word, p->view.is_v4);
+	struct ip_endpoint source = p->view.destination;
+	struct ip_endpoint destination = p->view.source;
+	struct dp_header h = {
+		.source = &source,
+		.destination = &destination,
+		.l2_word = l2_word,
+		.source_mac = w->shared->port[p->port_idx].mac,
+		.ip_id = w->ip_id++,
+		.udp_bytes = (uint16_t)(UDP_BYTES + message_bytes),
+		.ttl = ANSWER_TTL,
+		.is_v4 = p->view.is_v4,
+	};
+	struct rte_mbuf *m = p->mbuf;
+	uint8_t *udp;
+
+	rte_pktmbuf_reset_headroom(m);
+	if (header_bytes + message_bytes > (uint32_t)(m->buf_len - m->data_off)) {
+		dp_drop(w, p, DP_DROP_NO_MBUF);
+		return;
+	}
+	m->data_len = (uint16_t)(header_bytes + message_bytes);
+	m->pkt_len = m->data_len;
+	p->frame = rte_pktmbuf_mtod(m, uint8_t *);
+	memcpy(p->frame + header_bytes, message, message_bytes);
+	dp_header_write(p->frame, &h);
+	udp = p->frame + header_bytes - UDP_BYTES;
+	h.udp_checksum = udp_checksum(&source.address, &destination.address, udp, h.udp_bytes);
+	memcpy(udp + 6, &h.udp_checksum, 2);
+	dp_tx_push(w, p->port_idx, m);
+}

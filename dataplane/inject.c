@@ -1,0 +1,92 @@
+// From the control plane: its answers, given headers and sent. Worker thread; the consuming end of its inject ring. What stands
+// there is untrusted input: it may only leave from a listener of ours, over a path that exists.
+#include "dataplane/contract/shm/ring.h"
+#include "dataplane/header.h"
+#include "dataplane/worker.h"
+
+// True: may be sent as it says.
+static bool datagram_check(const struct dp_worker *w, const struct shm_datagram *d)
+{
+	uint64_t mac = d->l2_word >> 16;
+	struct ip_address remote;
+
+	memcpy(remote.bytes, d->remote_address, sizeof(remote.bytes));
+	return d->kind == SHM_DATAGRAM_STUN && d->local_idx < w->settings.n_locals &&
+	       dp_local_listens(&w->settings.local[d->local_idx], d->local_port_be) && mac != 0 &&
+	       shm_neighbour_port(d->l2_word) < w->shared->n_ports && d->remote_port_be != 0 &&
+	       ip_address_is_v4(&remote) == (w->settings.local[d->local_idx].is_v4 != 0);
+}
+
+static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_datagram,
+		       uint16_t length_bytes)
+{
+	// Checked and used from a copy, because the other side could still write.
+	struct shm_datagram d = *shared_datagram;
+	struct ip_endpoint source;
+	struct ip_endpoint destination;
+	struct dp_header h;
+	uint32_t header_bytes;
+	struct rte_mbuf *m;
+	uint8_t *frame;
+	uint8_t *udp;
+
+	if (!datagram_check(w, &d)) {
+		w->count[DP_DROP_BAD_INJECT]++;
+		return;
+	}
+	m = rte_pktmbuf_alloc(w->shared->pool);
+	if (m == NULL) {
+		w->count[DP_DROP_NO_MBUF]++;
+		return;
+	}
+	source.address = w->settings.local[d.local_idx].address;
+	source.port_be = d.local_port_be;
+	memcpy(destination.address.bytes, d.remote_address, sizeof(destination.address.bytes));
+	destination.port_be = d.remote_port_be;
+	h = (struct dp_header){
+		.source = &source,
+		.destination = &destination,
+		.l2_word = d.l2_word,
+		.source_mac = w->shared->port[shm_neighbour_port(d.l2_word)].mac,
+		.ip_id = w->ip_id++,
+		.udp_bytes = (uint16_t)(UDP_BYTES + length_bytes),
+		.ttl = ANSWER_TTL,
+		.is_v4 = w->settings.local[d.local_idx].is_v4,
+	};
+	header_bytes = dp_header_bytes(d.l2_word, h.is_v4);
+	frame = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(header_bytes + length_bytes));
+	if (frame == NULL) {
+		w->count[DP_DROP_BAD_INJECT]++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	memcpy(frame + header_bytes, shared_datagram->data, length_bytes);
+	dp_header_write(frame, &h);
+	udp = frame + header_bytes - UDP_BYTES;
+	h.udp_checksum = udp_checksum(&source.address, &destination.address, udp, h.udp_bytes);
+	memcpy(udp + 6, &h.udp_checksum, 2);
+	w->count[DP_COUNTER_INJECT]++;
+	if (header_bytes - dp_header_l2_bytes(d.l2_word) + length_bytes >
+	    w->shared->port[shm_neighbour_port(d.l2_word)].mtu_bytes)
+		dp_tx_push_fragments(w, shm_neighbour_port(d.l2_word), m,
+				     dp_header_l2_bytes(d.l2_word), h.is_v4);
+	else
+		dp_tx_push(w, shm_neighbour_port(d.l2_word), m);
+}
+
+uint32_t dp_inject_poll(struct dp_worker *w)
+{
+	uint32_t n = 0;
+
+	while (n < DP_BURST) {
+		uint16_t length_bytes;
+		const struct shm_datagram *d = shm_ring_peek(w->inject, &length_bytes);
+
+		if (d == NULL)
+			break;
+		inject_one(w, d, length_bytes);
+		shm_ring_release(w->inject);
+		n++;
+	}
+	return n;
+}

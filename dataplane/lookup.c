@@ -1,0 +1,197 @@
+// From packets to flows: one bulk lookup for the whole burst, a second one for what needs a permission. Decides where a packet goes and
+// why not. Worker thread; writes the packets and the lists.
+#include "dataplane/worker.h"
+
+static_assert(DP_BURST <= SHM_FLOW_BULK_MAX, "a burst is one bulk lookup");
+
+static const struct shm_flow *live_flow(const struct dp_worker *w, const struct shm_flow_key *key,
+					bool *found)
+{
+	const struct shm_flow *f = shm_flow_lookup(&w->shared->flows, key);
+
+	*found = f != NULL;
+	return f != NULL && dp_flow_is_live(w, f) ? f : NULL;
+}
+
+// Why ChannelData found no live channel. Cold: such packets are dropped.
+static enum dp_counter channel_miss_reason(const struct dp_worker *w, const struct dp_packet *p,
+					   const struct shm_flow *channel)
+{
+	struct shm_flow_key key = p->key;
+	const struct shm_flow *allocation;
+	bool found;
+
+	key.kind = SHM_FLOW_ALLOCATION;
+	key.channel_be = 0;
+	allocation = live_flow(w, &key, &found);
+	if (allocation == NULL)
+		return found || channel != NULL ? DP_DROP_ALLOCATION_EXPIRED
+						: DP_DROP_NO_ALLOCATION;
+	if (channel == NULL)
+		return DP_DROP_NO_CHANNEL;
+	key = (struct shm_flow_key){
+		.local_port_be = channel->from_port_be,
+		.local_idx = channel->from_local_idx,
+		.kind = SHM_FLOW_PERMISSION,
+	};
+	memcpy(key.address, channel->to_address, sizeof(key.address));
+	return live_flow(w, &key, &found) == NULL ? DP_DROP_PERMISSION_EXPIRED
+						  : DP_DROP_CHANNEL_EXPIRED;
+}
+
+// Upward and permitted: the policy's word on the final destination, then to the wire or to another allocation of ours.
+static void forward_up(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *ruling)
+{
+	switch (dp_policy_verdict(w, ruling, &p->destination.address)) {
+	case PEER_ALLOWED:
+		dp_list_add(w, DP_STAGE_RELAY, p);
+		return;
+	case PEER_ALLOWED_HAIRPIN:
+		dp_list_add(w, DP_STAGE_HAIRPIN, p);
+		return;
+	default:
+		dp_drop(w, p, DP_DROP_PEER_DENIED);
+	}
+}
+
+// The relayed address that a flow sends from; false if the table names none of ours.
+static bool set_source(const struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
+{
+	if (f->from_local_idx >= w->settings.n_locals)
+		return false;
+	p->source.address = w->settings.local[f->from_local_idx].address;
+	p->source.port_be = f->from_port_be;
+	return true;
+}
+
+static void resolve_channel(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
+{
+	if (f == NULL || !dp_flow_is_live(w, f)) {
+		dp_drop(w, p, channel_miss_reason(w, p, f));
+		return;
+	}
+	if (!set_source(w, p, f)) {
+		dp_drop(w, p, DP_DROP_NO_ALLOCATION);
+		return;
+	}
+	p->flow = f;
+	memcpy(p->destination.address.bytes, f->to_address, 16);
+	p->destination.port_be = f->to_port_be;
+	p->neighbour_idx = f->neighbour_idx;
+	forward_up(w, p, f);
+}
+
+// RFC 8656 §11.2: a Send indication needs an allocation, then a permission. True: look the permission up.
+static bool resolve_send(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
+{
+	if (f == NULL || !dp_flow_is_live(w, f)) {
+		dp_drop(w, p, f == NULL ? DP_DROP_NO_ALLOCATION : DP_DROP_ALLOCATION_EXPIRED);
+		return false;
+	}
+	if (!set_source(w, p, f)) {
+		dp_drop(w, p, DP_DROP_NO_ALLOCATION);
+		return false;
+	}
+	if (ip_address_is_v4(&p->source.address) != ip_address_is_v4(&p->peer.address)) {
+		dp_drop(w, p, DP_DROP_FAMILY_MISMATCH);
+		return false;
+	}
+	p->flow = f;
+	p->destination = p->peer;
+	memcpy(p->key.address, p->peer.address.bytes, 16);
+	p->key.port_be = 0;
+	p->key.local_port_be = f->from_port_be;
+	p->key.local_idx = f->from_local_idx;
+	p->key.kind = SHM_FLOW_PERMISSION;
+	return true;
+}
+
+static void resolve_send_permission(struct dp_worker *w, struct dp_packet *p,
+				    const struct shm_flow *permission)
+{
+	if (permission == NULL || !dp_flow_is_live(w, permission)) {
+		dp_drop(w, p,
+			permission == NULL ? DP_DROP_NO_PERMISSION : DP_DROP_PERMISSION_EXPIRED);
+		return;
+	}
+	p->neighbour_idx = permission->peer_neighbour_idx;
+	// Usage goes to the permission: it is per peer, and the same entry counts the other way.
+	p->flow = permission;
+	forward_up(w, p, permission);
+}
+
+// Downward to the client that the flow names.
+static void forward_down(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
+{
+	if (!set_source(w, p, f)) {
+		dp_drop(w, p, DP_DROP_NO_ALLOCATION);
+		return;
+	}
+	p->flow = f;
+	memcpy(p->destination.address.bytes, f->to_address, 16);
+	p->destination.port_be = f->to_port_be;
+	p->neighbour_idx = f->neighbour_idx;
+	p->channel_be = f->key.kind == SHM_FLOW_PEER ? f->channel_be : 0;
+	dp_list_add(w, DP_STAGE_RELAY, p);
+}
+
+// True: no live channel, look the permission up (RFC 8656 §11.3).
+static bool resolve_peer(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
+{
+	if (f != NULL && dp_flow_is_live(w, f)) {
+		forward_down(w, p, f);
+		return false;
+	}
+	p->key.port_be = 0;
+	p->key.kind = SHM_FLOW_PERMISSION;
+	return true;
+}
+
+static void resolve_peer_permission(struct dp_worker *w, struct dp_packet *p,
+				    const struct shm_flow *f)
+{
+	if (f == NULL || !dp_flow_is_live(w, f)) {
+		dp_drop(w, p, f == NULL ? DP_DROP_NO_PERMISSION : DP_DROP_PERMISSION_EXPIRED);
+		return;
+	}
+	forward_down(w, p, f);
+}
+
+void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
+{
+	const struct shm_flow_key *key[DP_BURST];
+	const struct shm_flow *flow[DP_BURST];
+	struct dp_packet *again[DP_BURST];
+	uint32_t n_again = 0;
+
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		key[i] = &in[i]->key;
+	shm_flow_lookup_bulk(&w->shared->flows, key, n, flow);
+	for (uint32_t i = 0; i < n; i++) {
+		struct dp_packet *p = in[i];
+		bool needs_permission = false;
+
+		if (p->kind == DP_KIND_UP_CHANNEL)
+			resolve_channel(w, p, flow[i]);
+		else if (p->kind == DP_KIND_UP_SEND)
+			needs_permission = resolve_send(w, p, flow[i]);
+		else
+			needs_permission = resolve_peer(w, p, flow[i]);
+		if (needs_permission)
+			again[n_again++] = p;
+	}
+	if (n_again == 0)
+		return;
+
+	for (uint32_t i = 0; i < n_again; i++)
+		key[i] = &again[i]->key;
+	shm_flow_lookup_bulk(&w->shared->flows, key, n_again, flow);
+	for (uint32_t i = 0; i < n_again; i++) {
+		if (again[i]->kind == DP_KIND_UP_SEND)
+			resolve_send_permission(w, again[i], flow[i]);
+		else
+			resolve_peer_permission(w, again[i], flow[i]);
+	}
+}

@@ -1,0 +1,43 @@
+// One packet on its way through a worker. Lives in the worker's own array for the length of a burst; the bytes are the mbuf's.
+#ifndef TP_DP_PACKET_H
+#define TP_DP_PACKET_H
+
+#include <rte_mbuf.h>
+
+#include "dataplane/contract/shm/turn_table.h"
+#include "dataplane/contract/wire/ip_udp.h"
+#include "dataplane/contract/wire/stun.h"
+
+// What classification found; each kind goes through its own stage.
+enum dp_kind {
+	DP_KIND_NONE = 0,
+	DP_KIND_UP_CHANNEL, // ChannelData of a client
+	DP_KIND_UP_SEND,    // Send indication of a client
+	DP_KIND_DOWN,       // datagram of a peer
+	DP_KIND_BINDING,    // STUN Binding request
+	DP_KIND_REQUEST,    // any other STUN request
+	DP_KIND_COUNT
+};
+
+struct dp_packet {
+	struct rte_mbuf *mbuf;
+	uint8_t *frame; // the Ethernet header
+	const struct shm_flow *flow;
+	struct shm_flow_key key; // of the lookup that comes next
+	struct ip_udp_view view;
+	uint8_t kind;         // enum dp_kind
+	uint8_t port_idx;     // it came from
+	uint8_t local_idx;    // it was sent to
+	uint8_t ttl;          // what is left
+	uint8_t is_hairpin;   // 1: between two allocations of ours
+	uint16_t data_offset; // application data, from `frame`
+	uint16_t data_bytes;
+	uint16_t neighbour_idx;
+	uint16_t channel_be;            // down: 0 = Data indication
+	struct ip_endpoint peer;        // whom the client deals with
+	struct ip_endpoint source;      // after the rewrite
+	struct ip_endpoint destination; // after the rewrite
+	struct stun_view stun;          // BINDING, REQUEST
+};
+
+#endif

@@ -1,0 +1,68 @@
+// Attaching to what the control plane made. Main thread, before the workers run.
+#include "dataplane/segments.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+enum shm_attach_state dp_segments_attach(const char *instance, struct dp_segments *out,
+					 enum shm_segment_kind *kind)
+{
+	enum shm_attach_state state;
+
+	*out = (struct dp_segments){ .wake_fd = -1 };
+	*kind = SHM_SEGMENT_TABLES;
+	state = shm_segment_attach(instance, *kind, false, &out->tables_segment);
+	if (state != SHM_ATTACH_READY)
+		return state;
+	*kind = SHM_SEGMENT_WORKERS;
+	state = shm_segment_attach(instance, *kind, true, &out->workers_segment);
+	if (state != SHM_ATTACH_READY)
+		goto fail_tables;
+	*kind = SHM_SEGMENT_RINGS;
+	state = shm_segment_attach(instance, *kind, true, &out->rings_segment);
+	if (state != SHM_ATTACH_READY)
+		goto fail_workers;
+	out->tables = out->tables_segment.base;
+	out->workers = out->workers_segment.base;
+	out->rings = out->rings_segment.base;
+	out->wake_fd = shm_wake_open(instance);
+	return SHM_ATTACH_READY;
+fail_workers:
+	shm_segment_detach(&out->workers_segment);
+fail_tables:
+	shm_segment_detach(&out->tables_segment);
+	return state;
+}
+
+int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **why)
+{
+	uint64_t usage_bytes;
+
+	*why = "tables";
+	if (s->tables_segment.size_bytes < sizeof(*s->tables) ||
+	    shm_flow_view_init(&s->flows, s->tables, s->tables_segment.size_bytes,
+			       &s->tables->turn) < 0)
+		return -EINVAL;
+	*why = "workers";
+	if (s->workers_segment.size_bytes < sizeof(*s->workers))
+		return -EINVAL;
+	usage_bytes = (uint64_t)n_workers * s->flows.n_entries * sizeof(struct shm_usage);
+	if (s->workers->n_workers < n_workers || s->workers->n_entries != s->flows.n_entries ||
+	    s->workers->usage_offset < sizeof(*s->workers) || s->workers->usage_offset % 16 != 0 ||
+	    s->workers->usage_offset > s->workers_segment.size_bytes ||
+	    usage_bytes > s->workers_segment.size_bytes - s->workers->usage_offset)
+		return -EINVAL;
+	*why = "rings";
+	if (s->rings_segment.size_bytes < shm_rings_offset(n_workers, 0))
+		return -EINVAL;
+	return 0;
+}
+
+void dp_segments_detach(struct dp_segments *s)
+{
+	if (s->wake_fd >= 0)
+		close(s->wake_fd);
+	shm_segment_detach(&s->rings_segment);
+	shm_segment_detach(&s->workers_segment);
+	shm_segment_detach(&s->tables_segment);
+}

@@ -1,0 +1,45 @@
+// What one source prefix (an IPv4 address, an IPv6 /64) may cost: requests toward the control plane, and bytes of
+// unauthenticated answers. Per worker, no state but a fixed table; a spoofed flood recycles slots and allocates nothing.
+#ifndef TP_DP_SOURCE_LIMIT_H
+#define TP_DP_SOURCE_LIMIT_H
+
+#include "dataplane/contract/wire/address.h"
+
+#define DP_SOURCES_LOG2 14
+#define DP_SOURCES      (1u << DP_SOURCES_LOG2)
+#define DP_SOURCE_WAYS  4
+
+// A new prefix may get that many bytes more than it sent, so that the first requests of many clients behind one
+// address are answered; from then on every byte out was paid for by more than a byte in.
+#define DP_ANSWER_CREDIT_BYTES 4096
+
+// off size field          writer  meaning
+//   0    8 prefix         worker
+//   8    8 seen_at_ns     worker  last refill
+//  16    4 punt_tokens    worker  1/256 of a request
+//  20    4 answer_credit  worker  bytes
+struct dp_source {
+	uint64_t prefix;
+	uint64_t seen_at_ns;
+	uint32_t punt_tokens;
+	uint32_t answer_credit;
+};
+
+struct dp_source_limit {
+	uint64_t seed;
+	struct dp_source source[DP_SOURCES];
+};
+
+void dp_source_limit_init(struct dp_source_limit *l, uint64_t seed);
+
+// The slot of that address' prefix, refilled; a new one starts full in the place of the longest unseen of its set.
+struct dp_source *dp_source_get(struct dp_source_limit *l, const struct ip_address *a,
+				uint64_t now_ns, uint32_t punt_per_sec, uint32_t punt_burst_pkts);
+
+// One request to the control plane. per_sec 0: no limit.
+bool dp_source_may_punt(struct dp_source *s, uint32_t punt_per_sec);
+// An answer of out_bytes to an unauthenticated request of in_bytes: over any window in which the first credit is
+// used up, bytes out stay below bytes in.
+bool dp_source_may_answer(struct dp_source *s, uint32_t in_bytes, uint32_t out_bytes);
+
+#endif

@@ -1,0 +1,218 @@
+// A worker: one thread, its packets, and everything that it may write. Nothing here is shared with other workers but the ports and
+// the read-only tables.
+#ifndef TP_DP_WORKER_H
+#define TP_DP_WORKER_H
+
+#include <rte_ip_frag.h>
+
+#include "dataplane/drop_reason.h"
+#include "dataplane/packet.h"
+#include "dataplane/port.h"
+#include "dataplane/settings.h"
+#include "dataplane/source_limit.h"
+
+#define DP_BURST      32
+#define DP_TX_PENDING 256 // a burst, its answers and its fragments; flushed when full
+
+// Packets waiting for their stage, in order of arrival.
+struct dp_list {
+	uint32_t count;
+	struct dp_packet *pkt[DP_BURST];
+};
+
+enum dp_stage {
+	DP_STAGE_LOOKUP = 0,
+	DP_STAGE_RELAY,
+	DP_STAGE_HAIRPIN,
+	DP_STAGE_BINDING,
+	DP_STAGE_REQUEST,
+	DP_STAGE_PUNT,
+	DP_STAGE_REASSEMBLY,
+	DP_STAGE_KERNEL,
+	DP_STAGE_COUNT
+};
+
+struct dp_tx {
+	uint32_t count;
+	struct rte_mbuf *mbuf[DP_TX_PENDING];
+};
+
+// What all workers of a process use. Filled before the first worker runs; read-only afterwards.
+struct dp_shared {
+	const struct shm_tables *tables;
+	struct shm_workers *workers;
+	uint8_t *rings; // segment `rings`
+	struct dp_port port[SHM_PORTS_MAX];
+	uint32_t n_ports;
+	uint32_t n_workers;
+	struct rte_mempool *pool;
+	int wake_fd; // FIFO toward the control plane, -1 without
+	struct shm_flow_view flows;
+	uint32_t stop; // set by the main thread; atomic
+};
+
+struct dp_worker {
+	struct dp_shared *shared;
+	uint32_t worker_idx;
+	uint64_t now_ns;      // CLOCK_MONOTONIC, read once per burst
+	uint64_t wall_off_ns; // CLOCK_REALTIME minus CLOCK_MONOTONIC
+
+	struct dp_list list[DP_STAGE_COUNT];
+	struct dp_tx tx[SHM_PORTS_MAX];
+	struct rte_mbuf
+		*done[DP_BURST]; // dropped or copied elsewhere: freed together at the burst's end
+	uint32_t n_done;
+	struct dp_packet packet[DP_BURST];
+
+	uint64_t count[DP_COUNTER_COUNT]; // of this burst; flushed into shm behind it
+	uint64_t random_state[2];
+	uint16_t ip_id;
+
+	struct shm_worker *state;
+	struct shm_usage *usage; // by flow entry
+	uint64_t *verdict;       // by flow entry: what the policy said, see policy_cache.c
+	uint64_t verdict_seed;
+	struct shm_ring *punt;
+	struct shm_ring *inject;
+
+	struct rte_ip_frag_tbl *fragments;
+	struct rte_ip_frag_death_row death_row;
+	uint64_t n_fragments_waiting;
+	struct rte_mempool *jumbo_pool;    // datagrams larger than one packet buffer
+	struct rte_mempool *indirect_pool; // views of them while they are cut up again
+
+	uint64_t busy_tsc;
+	uint64_t total_tsc;
+	uint64_t last_tsc;
+	uint64_t last_heartbeat_tsc;
+	uint64_t tsc_hz;
+	uint32_t n_idle; // polls in a row that moved nothing
+
+	struct dp_source_limit sources;
+	struct dp_settings settings;
+};
+
+// ---- life
+
+// Allocates a worker on the calling thread's NUMA node and loads the settings. 0 or -errno.
+int dp_worker_create(struct dp_shared *shared, uint32_t worker_idx, struct dp_worker **out);
+void dp_worker_destroy(struct dp_worker *w);
+// One round over all ports and the inject ring; returns how many packets it moved.
+uint32_t dp_worker_poll(struct dp_worker *w);
+// Polls until shared->stop. An lcore_function_t; `arg` is the worker.
+int dp_worker_run(void *arg);
+
+// ---- stages: each takes a burst and puts every packet into exactly one list, tx or the dropped ones
+
+// Runs `n` received packets through all stages, up to the queues of the ports.
+void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n);
+
+void dp_classify_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_reassembly_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_hairpin_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_binding_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_challenge_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_punt_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_kernel_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+
+// Sends what the control plane wants sent; returns how many answers it took.
+uint32_t dp_inject_poll(struct dp_worker *w);
+// Moves packets of the kernel from the TAP twins to their ports. Worker 0 only.
+uint32_t dp_kernel_poll(struct dp_worker *w);
+// Gives up fragments whose datagram did not complete in time.
+void dp_reassembly_expire(struct dp_worker *w);
+// A copy in one piece, NULL when memory is used up or it is larger than a datagram may be. The original is freed.
+struct rte_mbuf *dp_reassembly_linearise(struct dp_worker *w, struct rte_mbuf *m);
+
+// Queues a complete frame; the mbuf is not the caller's any more.
+void dp_tx_push(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m);
+// As many frames as an IP packet larger than the port's MTU needs.
+void dp_tx_push_fragments(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m,
+			  uint32_t l2_bytes, bool is_v4);
+void dp_tx_flush(struct dp_worker *w);
+
+// Sends `message` back to where the packet came from, in the packet's own mbuf.
+void dp_answer(struct dp_worker *w, struct dp_packet *p, const void *message,
+	       uint32_t message_bytes);
+
+// Where a packet came from, as a next hop: its source MAC, VLAN and port.
+uint64_t dp_answer_l2_word(const struct dp_packet *p);
+
+// What the peer policy says about an address; remembered per flow entry.
+enum peer_verdict dp_policy_verdict(struct dp_worker *w, const struct shm_flow *flow,
+				    const struct ip_address *peer);
+
+// Adds what this burst counted to shared memory.
+void dp_stats_flush(struct dp_worker *w);
+// A burst took that long from reception to transmission.
+void dp_stats_latency(struct dp_worker *w, uint64_t tsc);
+// Bucket of shm_worker.latency.
+uint32_t dp_stats_latency_bucket(uint64_t ns);
+
+// ---- small things on the path
+
+static inline void dp_list_add(struct dp_worker *w, enum dp_stage stage, struct dp_packet *p)
+{
+	struct dp_list *l = &w->list[stage];
+
+	l->pkt[l->count++] = p;
+}
+
+// The packet's bytes are not needed any more.
+static inline void dp_done(struct dp_worker *w, struct dp_packet *p)
+{
+	w->done[w->n_done++] = p->mbuf;
+}
+
+static inline void dp_drop(struct dp_worker *w, struct dp_packet *p, enum dp_counter reason)
+{
+	w->count[reason]++;
+	dp_done(w, p);
+}
+
+// Not ours: the kernel's, where this port has a way to it.
+static inline void dp_pass_or_drop(struct dp_worker *w, struct dp_packet *p, enum dp_counter reason)
+{
+	if (w->shared->port[p->port_idx].tap_ethdev != DP_ETHDEV_NONE)
+		dp_list_add(w, DP_STAGE_KERNEL, p);
+	else
+		dp_drop(w, p, reason);
+}
+
+// xoroshiro128+ (Blackman, Vigna 2018): transaction ids of Data indications, nothing secret.
+static inline uint64_t dp_random(struct dp_worker *w)
+{
+	uint64_t a = w->random_state[0];
+	uint64_t b = w->random_state[1];
+	uint64_t sum = a + b;
+
+	b ^= a;
+	w->random_state[0] = (a << 24 | a >> 40) ^ b ^ (b << 16);
+	w->random_state[1] = b << 37 | b >> 27;
+	return sum;
+}
+
+static inline bool dp_flow_is_live(const struct dp_worker *w, const struct shm_flow *f)
+{
+	return __atomic_load_n(&f->expires_at_ns, __ATOMIC_RELAXED) > w->now_ns;
+}
+
+static inline uint32_t dp_flow_idx(const struct dp_worker *w, const struct shm_flow *f)
+{
+	return (uint32_t)(f - w->shared->flows.entries);
+}
+
+// The next hop's word, 0 when it is not resolved or names no port of ours.
+static inline uint64_t dp_next_hop(const struct dp_worker *w, uint16_t neighbour_idx)
+{
+	uint64_t word;
+
+	if (neighbour_idx == 0)
+		return 0;
+	word = __atomic_load_n(&w->shared->tables->neighbour[neighbour_idx].word, __ATOMIC_RELAXED);
+	return shm_neighbour_port(word) < w->shared->n_ports ? word : 0;
+}
+
+#endif
