@@ -37,8 +37,8 @@ enum turn_send_error {
 
 // One pass over a Send indication (RFC 8656 §11.2): the datagram must hold exactly one. The first of
 // duplicate attributes wins; what follows MESSAGE-INTEGRITY is ignored; attributes that are known but mean
-// nothing here are skipped (RFC 8489 §6.3). Of several faults the first in the enum's order is told, but
-// an unknown attribute and a wrong FINGERPRINT before a missing peer or missing data.
+// nothing here are skipped (RFC 8489 §6.3). Of several faults one is told, in this
+// order: malformed, unknown attribute, fingerprint, peer, data.
 enum turn_send_error turn_send_parse(const uint8_t *buf, size_t len_bytes, struct turn_send *out);
 
 // Bytes that a Data indication puts in front of `data_bytes` of payload: header, XOR-PEER-ADDRESS, DATA's header.
