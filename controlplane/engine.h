@@ -12,6 +12,7 @@
 #include "controlplane/table_writer.h"
 #include "controlplane/turn/server.h"
 
+struct ctl_server;
 struct event;
 struct event_base;
 struct xdp_filter;
@@ -30,14 +31,16 @@ struct engine {
 	struct event_base *base; // NULL in tests that drive the engine by hand
 	struct table_writer tables;
 	struct turn_server *turn;
-	struct next_hops *hops; // NULL: no netlink (tests)
-	struct punt *punt;      // NULL without a loop
+	struct next_hops *hops;
+	struct punt *punt; // NULL without a loop
 	enum engine_filter_state filter_state;
 	struct xdp_filter *filter; // open maps, NULL unless configured
 	char filter_error[320];
 	uint64_t started_at_ns;      // CLOCK_MONOTONIC
 	uint64_t started_at_wall_ns; // CLOCK_REALTIME
 	uint64_t reloaded_at_ns;     // 0 = never
+	struct ctl_server *ctl;      // NULL without a loop
+	bool has_watchdog;           // systemd wants to hear from us
 	struct event *timer_heartbeat;
 	struct event *timer_reclaim;
 	struct event *timer_expire;
@@ -52,7 +55,7 @@ int engine_run_dir(const char *instance, char *out, size_t out_bytes);
 // Opens the tables, adopts what stands in them, and starts everything that needs no loop. Takes over `config`. On failure
 // -errno and one sentence in error; nothing is left half-started.
 int engine_open(struct engine *e, struct config *config, char *error, size_t error_bytes);
-// Adds what needs the loop and the host: rtnetlink, punt rings, XDP maps, timers.
+// Adds what needs the loop and the host: rtnetlink, punt rings, XDP maps, the ctl socket, timers.
 int engine_start(struct engine *e, struct event_base *base, char *error, size_t error_bytes);
 // Loads the configuration file again: users, secrets, quotas, limits and peer rules change; what needs a restart is named in error.
 int engine_reload(struct engine *e, char *error, size_t error_bytes);

@@ -16,10 +16,11 @@ struct punt;
 
 struct punt_stats {
 	uint64_t n_wakes;
-	uint64_t n_datagrams;   // taken from punt rings
-	uint64_t n_answers;     // put into inject rings
-	uint64_t n_inject_full; // answers lost because the inject ring was full; the client sends again
-	uint64_t n_invalid;     // datagrams that name nothing of ours
+	uint64_t n_datagrams; // taken from punt rings
+	uint64_t n_answers;   // put into inject rings
+	uint64_t
+		n_inject_full; // answers lost because the inject ring was full; the client sends again
+	uint64_t n_invalid;    // datagrams that name nothing of ours
 };
 
 int punt_new(struct event_base *base, struct table_writer *tables, struct turn_server *turn,

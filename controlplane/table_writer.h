@@ -35,9 +35,9 @@ static_assert(sizeof(struct table_writer_totals) == 32, "the keys segment holds 
 
 // What table_writer_open found.
 enum table_writer_origin {
-	TABLE_WRITER_CREATED = 0,  // there was nothing
-	TABLE_WRITER_ADOPTED,      // segments of a control plane that ended or died
-	TABLE_WRITER_RECREATED,    // segments from before the last reboot were replaced
+	TABLE_WRITER_CREATED = 0, // there was nothing
+	TABLE_WRITER_ADOPTED,     // segments of a control plane that ended or died
+	TABLE_WRITER_RECREATED,   // segments from before the last reboot were replaced
 	TABLE_WRITER_ORIGIN_COUNT
 };
 
@@ -142,8 +142,9 @@ uint16_t table_writer_neighbour_acquire(struct table_writer *w, const struct ip_
 // The same without taking it; 0 when there is none.
 uint16_t table_writer_neighbour_find(const struct table_writer *w,
 				     const struct ip_address *next_hop, uint32_t ifindex);
-void table_writer_neighbour_ref(struct table_writer *w, uint16_t idx);   // idx 0 is ignored
-void table_writer_neighbour_unref(struct table_writer *w, uint16_t idx); // idx 0 is ignored; frees with the last user
+void table_writer_neighbour_ref(struct table_writer *w, uint16_t idx); // idx 0 is ignored
+void table_writer_neighbour_unref(struct table_writer *w,
+				  uint16_t idx); // idx 0 is ignored; frees with the last user
 // One atomic store; 0 = unresolved.
 void table_writer_neighbour_set_word(struct table_writer *w, uint16_t idx, uint64_t word);
 static inline const struct shm_neighbour *table_writer_neighbour(const struct table_writer *w,

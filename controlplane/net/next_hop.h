@@ -29,7 +29,7 @@ struct next_hop_info {
 	struct ip_address next_hop; // gateway, or the destination itself when on-link
 	uint32_t ifindex;           // 0 = no kernel interface
 	char interface[16];
-	int port_idx;               // DPDK port, -1 = none of ours
+	int port_idx; // DPDK port, -1 = none of ours
 	uint8_t mac[6];
 	uint16_t vlan_id;
 };
@@ -42,11 +42,16 @@ struct next_hops_stats {
 	uint64_t n_sweeps; // re-resolutions of all flows after a route change
 };
 
-// base NULL: no kernel; static and learned next hops only. 0 or -errno.
-int next_hops_new(struct event_base *base, const struct config *config,
-		  struct table_writer *tables, struct next_hops **out);
+// Without a kernel so far: static and learned next hops only. `config` and `tables` must outlive it. 0 or -errno.
+int next_hops_new(const struct config *config, struct table_writer *tables, struct next_hops **out);
+// Asks the kernel from now on, and follows its routes and neighbours. 0 or -errno.
+int next_hops_start(struct next_hops *n, struct event_base *base);
 void next_hops_free(struct next_hops *n);
 struct turn_next_hops next_hops_for_turn(struct next_hops *n);
+// The server whose flows are asked about anew when routes change.
+void next_hops_attach_turn(struct next_hops *n, struct turn_server *turn);
+// Takes over gateways and interfaces of another configuration, which must outlive n.
+void next_hops_reload(struct next_hops *n, const struct config *config);
 // Asks anew about a destination, for explanations; changes nothing.
 void next_hop_explain(struct next_hops *n, const struct ip_address *destination,
 		      struct next_hop_info *out);

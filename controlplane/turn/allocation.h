@@ -10,10 +10,10 @@
 #include "dataplane/contract/shm/tables.h"
 #include "dataplane/contract/wire/address.h"
 
-#define TURN_LIFETIME_MIN_S           600 // RFC 8656 §7.2: the default lifetime
-#define TURN_PERMISSION_LIFETIME_S    300 // RFC 8656 §9
-#define TURN_CHANNEL_LIFETIME_S       600 // RFC 8656 §12
-#define TURN_ALLOCATE_RETRANSMIT_S    40  // RFC 8656 §7.2: answers to retransmissions stay the same
+#define TURN_LIFETIME_MIN_S             600 // RFC 8656 §7.2: the default lifetime
+#define TURN_PERMISSION_LIFETIME_S      300 // RFC 8656 §9
+#define TURN_CHANNEL_LIFETIME_S         600 // RFC 8656 §12
+#define TURN_ALLOCATE_RETRANSMIT_S      40 // RFC 8656 §7.2: answers to retransmissions stay the same
 #define TURN_ALLOCATION_PERMISSIONS_MAX 256
 #define TURN_ALLOCATION_CHANNELS_MAX    256
 #define TURN_ALLOCATION_ID_TEXT_MAX     32
@@ -29,7 +29,6 @@ struct turn_allocation {
 	uint32_t channels;
 	uint16_t n_permissions;
 	uint16_t n_channels;
-	uint16_t client_neighbour_idx; // next hop toward the client; holds one reference
 };
 
 // Per flow entry; process memory.
@@ -38,16 +37,16 @@ struct turn_flow_state {
 	uint32_t timer_prev;
 	uint32_t list_next; // PERMISSION: next permission; CHANNEL: next channel of the allocation
 	uint32_t list_prev;
-	uint32_t partner; // CHANNEL: its PEER; PEER: its CHANNEL
+	uint32_t partner;    // CHANNEL: its PEER; PEER: its CHANNEL
 	uint32_t timer_slot; // TURN_TIMER_NONE when not queued
 };
 
 enum turn_end_reason {
 	TURN_END_EXPIRED = 0,
-	TURN_END_DELETED, // Refresh with LIFETIME 0
-	TURN_END_KILLED,  // by an operator
+	TURN_END_DELETED,       // Refresh with LIFETIME 0
+	TURN_END_KILLED,        // by an operator
 	TURN_END_CONFIGURATION, // its listener, relay address or port is not configured any more
-	TURN_END_DAMAGED, // half-finished when a control plane died
+	TURN_END_DAMAGED,       // half-finished when a control plane died
 	TURN_END_COUNT
 };
 // "expired", "deleted", "killed", "configuration", "damaged".
@@ -60,7 +59,7 @@ struct turn_allocation_info {
 	uint32_t idx;
 	char id[TURN_ALLOCATION_ID_TEXT_MAX];
 	struct ip_endpoint client;
-	struct ip_endpoint server;  // the listener
+	struct ip_endpoint server; // the listener
 	struct ip_endpoint relayed;
 	const char *username;
 	uint16_t username_bytes;
@@ -81,9 +80,9 @@ struct turn_allocation_info {
 struct turn_permission_info {
 	struct ip_address peer;
 	uint64_t expires_at_ns;
-	bool is_hairpin;          // the peer is a relayed address of ours
-	uint16_t neighbour_idx;   // next hop toward the peer; 0 = none (or hairpin)
-	uint64_t l2_word;         // 0 = unresolved
+	bool is_hairpin;        // the peer is a relayed address of ours
+	uint16_t neighbour_idx; // next hop toward the peer; 0 = none (or hairpin)
+	uint64_t l2_word;       // 0 = unresolved
 	uint64_t up_pkts, up_bytes, down_pkts, down_bytes; // without what went over channels
 };
 
@@ -107,10 +106,11 @@ int turn_allocation_find_client(const struct turn_server *s, const struct ip_end
 int turn_allocation_find_relayed(const struct turn_server *s, const struct ip_endpoint *relayed,
 				 uint32_t *out_idx);
 // Ends it: flows withdrawn, port free, quota returned.
-int turn_allocation_kill(struct turn_server *s, uint32_t idx);
+int turn_allocation_kill(struct turn_server *s, uint32_t idx, uint64_t now_ns);
 // Calls fn for each live allocation until it returns false. fn must not end allocations.
 void turn_allocation_each(const struct turn_server *s,
-			  bool (*fn)(void *arg, const struct turn_allocation_info *info), void *arg);
+			  bool (*fn)(void *arg, const struct turn_allocation_info *info),
+			  void *arg);
 void turn_allocation_permissions(const struct turn_server *s, uint32_t idx,
 				 bool (*fn)(void *arg, const struct turn_permission_info *p),
 				 void *arg);

@@ -37,7 +37,7 @@ struct turn_request {
 
 enum turn_counter {
 	TURN_COUNTER_REQUESTS = 0,
-	TURN_COUNTER_MALFORMED,   // no answer
+	TURN_COUNTER_MALFORMED, // no answer
 	TURN_COUNTER_SUCCESS,
 	TURN_COUNTER_ERROR_400,
 	TURN_COUNTER_ERROR_401,
@@ -65,7 +65,8 @@ struct turn_adoption {
 	uint32_t n_permissions;
 	uint32_t n_channels;
 	uint32_t n_repaired; // half-finished operations undone
-	uint32_t n_ended;    // allocations ended because they expired or their addresses are not configured any more
+	uint32_t
+		n_ended; // allocations ended because they expired or their addresses are not configured any more
 	uint64_t took_ns;
 };
 
@@ -83,6 +84,9 @@ size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, 
 			  size_t out_bytes);
 // Ends what has expired. Call it about once a second.
 void turn_server_expire(struct turn_server *s, uint64_t now_ns);
+
+// After a route change: asks anew for the next hops of the flows of `n` allocation slots. Returns the slot to go on with, 0 at the end.
+uint32_t turn_server_renew_next_hops(struct turn_server *s, uint32_t from_idx, uint32_t n);
 
 // ---- state for operators
 uint32_t turn_server_n_allocations(const struct turn_server *s);

@@ -1,0 +1,247 @@
+// A control plane's parts put together and taken apart. Control plane's loop thread.
+#include "controlplane/engine.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "controlplane/filter_config.h"
+#include "controlplane/net/own_addresses.h"
+#include "controlplane/ops/ctl_server.h"
+#include "controlplane/ops/log.h"
+
+#define HEARTBEAT_US 100000
+#define RECLAIM_US   10000
+#define EXPIRE_US    250000
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t engine_now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t engine_wall_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+int engine_run_dir(const char *instance, char *out, size_t out_bytes)
+{
+	const char *base = getenv("TURNPIKE_RUN_DIR");
+	int n;
+
+	n = snprintf(out, out_bytes, "%s/%s", base != NULL ? base : "/run/turnpike", instance);
+	return n < 0 || (size_t)n >= out_bytes ? -EINVAL : 0;
+}
+
+int engine_open(struct engine *e, struct config *config, char *error, size_t error_bytes)
+{
+	struct turn_next_hops hops;
+	int ret;
+
+	memset(e, 0, sizeof(*e));
+	e->config = config;
+	e->started_at_ns = engine_now_ns();
+	e->started_at_wall_ns = engine_wall_ns();
+	ret = engine_run_dir(config->instance, e->run_dir, sizeof(e->run_dir));
+	if (ret < 0) {
+		snprintf(error, error_bytes,
+			 "the path of the run directory is too long; shorten TURNPIKE_RUN_DIR");
+		goto fail;
+	}
+	ret = table_writer_open(&e->tables, config, error, error_bytes);
+	if (ret < 0) {
+		memset(&e->tables, 0, sizeof(e->tables));
+		goto fail;
+	}
+	snprintf(error, error_bytes, "out of memory; lower tables: max_allocations and max_flows");
+	ret = next_hops_new(config, &e->tables, &e->hops);
+	if (ret < 0)
+		goto fail;
+	hops = next_hops_for_turn(e->hops);
+	ret = turn_server_new(config, &e->tables, &hops, e->started_at_ns, &e->turn);
+	if (ret < 0)
+		goto fail;
+	next_hops_attach_turn(e->hops, e->turn);
+	error[0] = '\0';
+	return 0;
+fail:
+	engine_close(e);
+	return ret;
+}
+
+static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *e = arg;
+
+	table_writer_heartbeat(&e->tables, engine_now_ns());
+	if (e->has_watchdog)
+		sd_notify(0, "WATCHDOG=1");
+}
+
+static void on_reclaim(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *e = arg;
+
+	table_writer_reclaim(&e->tables, engine_now_ns());
+}
+
+static void on_expire(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *e = arg;
+
+	turn_server_expire(e->turn, engine_now_ns());
+}
+
+static int timer_start(struct engine *e, struct event **out, long period_us, event_callback_fn fn)
+{
+	const struct timeval period = { .tv_usec = period_us };
+
+	*out = event_new(e->base, -1, EV_PERSIST, fn, e);
+	if (*out == NULL || event_add(*out, &period) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+int engine_start(struct engine *e, struct event_base *base, char *error, size_t error_bytes)
+{
+	char path[160];
+	uint64_t watchdog_us;
+	int ret;
+
+	e->base = base;
+	ret = own_addresses_check(e->config, error, error_bytes);
+	if (ret < 0)
+		return ret;
+	ret = next_hops_start(e->hops, base);
+	if (ret < 0) {
+		snprintf(error, error_bytes,
+			 "cannot read routes and neighbours from the kernel: %s; run as root",
+			 strerror(-ret));
+		return ret;
+	}
+	filter_config_start(e);
+	ret = punt_new(base, &e->tables, e->turn, e->config->instance, &e->punt);
+	if (ret < 0) {
+		snprintf(error, error_bytes,
+			 "cannot open the workers' wake-up FIFO: %s; run as root", strerror(-ret));
+		return ret;
+	}
+	snprintf(path, sizeof(path), "%s/ctl.sock", e->run_dir);
+	ret = ctl_server_new(e, path, &e->ctl, error, error_bytes);
+	if (ret < 0)
+		return ret;
+	e->has_watchdog = sd_watchdog_enabled(0, &watchdog_us) > 0;
+	ret = timer_start(e, &e->timer_heartbeat, HEARTBEAT_US, on_heartbeat);
+	if (ret == 0)
+		ret = timer_start(e, &e->timer_reclaim, RECLAIM_US, on_reclaim);
+	if (ret == 0)
+		ret = timer_start(e, &e->timer_expire, EXPIRE_US, on_expire);
+	if (ret < 0)
+		snprintf(error, error_bytes, "out of memory");
+	return ret;
+}
+
+// The part of a configuration that only a restart can change; NULL when the two agree.
+static const char *needs_restart(const struct config *a, const struct config *b)
+{
+	bool is_same;
+
+	if (strcmp(a->realm, b->realm) != 0)
+		return "realm";
+	is_same = a->n_listeners == b->n_listeners;
+	for (uint32_t i = 0; is_same && i < a->n_listeners; i++)
+		is_same = ip_endpoint_equal(&a->listeners[i].endpoint, &b->listeners[i].endpoint);
+	if (!is_same)
+		return "listeners";
+	is_same = a->n_relays == b->n_relays && a->relay_port_min == b->relay_port_min &&
+		  a->relay_port_max == b->relay_port_max;
+	for (uint32_t i = 0; is_same && i < a->n_relays; i++)
+		is_same = ip_address_equal(&a->relays[i].address, &b->relays[i].address);
+	if (!is_same)
+		return "relay";
+	is_same = a->n_ports == b->n_ports;
+	for (uint32_t i = 0; is_same && i < a->n_ports; i++)
+		is_same = memcmp(&a->ports[i].settings, &b->ports[i].settings,
+				 sizeof(a->ports[i].settings)) == 0;
+	if (!is_same)
+		return "ports";
+	if (a->n_workers != b->n_workers || a->idle != b->idle ||
+	    memcmp(a->worker_cpu, b->worker_cpu, sizeof(a->worker_cpu)) != 0)
+		return "workers";
+	if (a->memory_mb != b->memory_mb)
+		return "memory_mb";
+	if (a->max_allocations != b->max_allocations || a->max_flows != b->max_flows)
+		return "tables";
+	return NULL;
+}
+
+int engine_reload(struct engine *e, char *error, size_t error_bytes)
+{
+	struct config *next, *old = e->config;
+	const char *what;
+	int ret;
+
+	ret = config_load(e->config_path, &next, error, error_bytes);
+	if (ret < 0)
+		return ret;
+	// The name on the command line rules over the file's.
+	memcpy(next->instance, old->instance, sizeof(next->instance));
+	what = needs_restart(old, next);
+	if (what != NULL) {
+		snprintf(error, error_bytes,
+			 "%s: %s changed, which a reload cannot apply; restart the control plane, "
+			 "and the "
+			 "dataplane for ports, workers and memory_mb (sessions survive both)",
+			 e->config_path, what);
+		config_free(next);
+		return -EBUSY;
+	}
+	ret = table_writer_publish_settings(&e->tables, next, error, error_bytes);
+	if (ret == 0) {
+		snprintf(error, error_bytes, "out of memory");
+		ret = turn_server_reload(e->turn, next, engine_now_ns());
+	}
+	if (ret < 0) {
+		config_free(next);
+		return ret;
+	}
+	next_hops_reload(e->hops, next);
+	e->config = next;
+	config_free(old);
+	filter_config_apply(e);
+	e->reloaded_at_ns = engine_now_ns();
+	error[0] = '\0';
+	return 0;
+}
+
+void engine_close(struct engine *e)
+{
+	struct event *timers[] = { e->timer_heartbeat, e->timer_reclaim, e->timer_expire };
+
+	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+		if (timers[i] != NULL)
+			event_free(timers[i]);
+	}
+	ctl_server_free(e->ctl);
+	punt_free(e->punt);
+	filter_config_stop(e);
+	turn_server_free(e->turn);
+	next_hops_free(e->hops);
+	if (e->tables.tables != NULL)
+		table_writer_close(&e->tables);
+	if (e->config != NULL)
+		config_free(e->config);
+	memset(e, 0, sizeof(*e));
+}

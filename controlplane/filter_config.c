@@ -1,0 +1,86 @@
+// Listeners, relay addresses and limits, as bpf/filter.h takes them. Control plane's loop thread.
+#include "controlplane/filter_config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "bpf/filter.h"
+#include "controlplane/engine.h"
+#include "controlplane/ops/log.h"
+
+static bool needs_filter(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->n_ports; i++) {
+		if (strncmp(config->ports[i].settings.device, "net_af_xdp", 10) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void fail(struct engine *e, const struct xdp_filter_error *why)
+{
+	e->filter_state = ENGINE_FILTER_FAILED;
+	snprintf(e->filter_error, sizeof(e->filter_error), "%s", why->text);
+	log_warning("XDP filter not configured: %s; AF_XDP ports get no traffic from it, and a "
+		    "dataplane cannot start on them until this is mended",
+		    why->text);
+}
+
+void filter_config_apply(struct engine *e)
+{
+	struct xdp_filter_config_listener listeners[SHM_LISTENERS_MAX];
+	struct xdp_filter_config_relay relays[SHM_LOCALS_MAX];
+	const struct config *config = e->config;
+	struct xdp_filter_config filter = {
+		.listeners = listeners,
+		.relays = relays,
+		.answer_binding = config->filter_answers_stun,
+		.rate_per_sec = config->filter_stun_per_source_per_sec,
+		.rate_burst = config->filter_stun_burst_pkts,
+	};
+	struct xdp_filter_error why = { 0 };
+
+	if (e->filter == NULL)
+		return;
+	for (uint32_t i = 0; i < config->n_listeners && i < SHM_LISTENERS_MAX; i++) {
+		listeners[filter.n_listeners++] = (struct xdp_filter_config_listener){
+			.endpoint = config->listeners[i].endpoint,
+			.accept = XDP_ACCEPT_TURN,
+		};
+	}
+	for (uint32_t i = 0; i < config->n_relays && i < SHM_LOCALS_MAX; i++) {
+		relays[filter.n_relays++] = (struct xdp_filter_config_relay){
+			.address = config->relays[i].address,
+			.port_min = config->relay_port_min,
+			.port_max = config->relay_port_max,
+		};
+	}
+	if (xdp_filter_configure(e->filter, &filter, &why) < 0) {
+		fail(e, &why);
+		return;
+	}
+	e->filter_state = ENGINE_FILTER_CONFIGURED;
+	e->filter_error[0] = '\0';
+}
+
+void filter_config_start(struct engine *e)
+{
+	struct xdp_filter_error why = { 0 };
+
+	if (!needs_filter(e->config))
+		return;
+	if (xdp_filter_mount(e->run_dir, &why) < 0 ||
+	    xdp_filter_open(e->run_dir, &e->filter, &why) < 0) {
+		e->filter = NULL;
+		fail(e, &why);
+		return;
+	}
+	filter_config_apply(e);
+}
+
+void filter_config_stop(struct engine *e)
+{
+	if (e->filter != NULL)
+		xdp_filter_close(e->filter);
+	e->filter = NULL;
+}

@@ -1,0 +1,547 @@
+// From a destination to an entry of the neighbour table, and keeping those entries true. Answers of the kernel's routing are
+// cached per destination until something changes there. Control plane's loop thread; writes neighbours through table_writer.
+#include "controlplane/net/next_hop.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <linux/rtnetlink.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "controlplane/net/links.h"
+#include "controlplane/net/neighbours.h"
+#include "controlplane/net/routes.h"
+#include "controlplane/ops/log.h"
+#include "dataplane/contract/wire/challenge.h"
+
+#define NS_PER_S    1000000000ull
+#define CACHE_SLOTS 16384u
+// How often the kernel is asked to verify a neighbour that is in use: the workers' packets do not pass it, so it cannot know.
+#define TOUCH_S 15u
+// A neighbour whose resolution failed keeps its last MAC address for so long: under a flood ARP may lose where traffic does not.
+#define FAILED_KEEP_NS (10 * NS_PER_S)
+#define CARE_PERIOD_US 250000
+// Entries looked at in one round of care.
+#define CARE_BATCH   4096u
+#define SWEEP_BATCH  2048u
+#define SWEEP_MIN_NS (NS_PER_S / 2)
+
+struct hop {
+	struct ip_address next_hop;
+	uint32_t ifindex; // 0: static
+	uint8_t state;    // NEXT_HOP_NONE, _LOCAL, _STATIC; else the kernel's neighbour decides
+	uint8_t port_idx;
+	uint16_t vlan_id;
+};
+
+struct cached {
+	struct ip_address destination;
+	uint32_t generation;
+	struct hop hop;
+};
+
+struct next_hops {
+	const struct config *config;
+	struct table_writer *tables;
+	struct turn_server *turn; // whose flows are asked about anew
+	struct netlink *netlink;  // NULL: no kernel
+	struct links links;
+	struct cached *cache;
+	uint32_t generation;
+	uint8_t hash_key[16];
+	uint64_t *failed_at_ns; // per neighbour, 0 = not failed
+	uint16_t high_idx;      // the highest neighbour index seen
+	uint32_t care_cursor;
+	uint64_t care_round;
+	bool links_are_stale;
+	bool is_stale;         // routes changed since the last sweep began
+	uint32_t sweep_cursor; // 0 = no sweep is under way
+	uint64_t swept_at_ns;
+	struct event *readable;
+	struct event *care;
+	struct next_hops_stats stats;
+};
+
+static uint64_t clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+const char *next_hop_state_name(enum next_hop_state s)
+{
+	static const char *const names[NEXT_HOP_STATE_COUNT] = { "none",   "unresolved", "resolved",
+								 "static", "learned",    "local" };
+
+	return s < NEXT_HOP_STATE_COUNT ? names[s] : "unknown";
+}
+
+// ---- routes
+
+// The key of a port's static gateway in the neighbour table: no next hop has such an address.
+static struct ip_address static_key(uint8_t port_idx)
+{
+	return (struct ip_address){ .bytes = { [15] = port_idx } };
+}
+
+static bool is_static_key(const struct ip_address *a)
+{
+	static const uint8_t zero[15];
+
+	return memcmp(a->bytes, zero, sizeof(zero)) == 0;
+}
+
+static void hop_static(const struct next_hops *n, struct hop *out)
+{
+	for (uint32_t i = 0; i < n->config->n_ports; i++) {
+		if (!n->config->ports[i].has_gateway_mac)
+			continue;
+		*out = (struct hop){
+			.next_hop = static_key((uint8_t)i),
+			.state = NEXT_HOP_STATIC,
+			.port_idx = (uint8_t)i,
+			.vlan_id = n->config->ports[i].vlan_id,
+		};
+		return;
+	}
+}
+
+static void hop_lookup(struct next_hops *n, const struct ip_address *destination, struct hop *out)
+{
+	const struct link_entry *link;
+	struct route route;
+
+	*out = (struct hop){ .next_hop = *destination, .state = NEXT_HOP_NONE };
+	if (n->netlink != NULL) {
+		n->stats.n_route_lookups++;
+		if (route_lookup(n->netlink, destination, &route) < 0) {
+			n->stats.n_route_failures++;
+			return;
+		}
+		link = links_find(&n->links, route.ifindex);
+		if (route.kind == ROUTE_LOCAL) {
+			out->state = NEXT_HOP_LOCAL;
+			out->ifindex = route.ifindex;
+			return;
+		}
+		if (route.kind == ROUTE_UNICAST && link != NULL) {
+			*out = (struct hop){
+				.next_hop = route.next_hop,
+				.ifindex = route.ifindex,
+				.state = NEXT_HOP_UNRESOLVED,
+				.port_idx = link->port_idx,
+				.vlan_id = link->vlan_id,
+			};
+			return;
+		}
+		out->ifindex = route.kind == ROUTE_UNICAST ? route.ifindex : 0;
+	}
+	hop_static(n, out);
+}
+
+static const struct hop *hop_of(struct next_hops *n, const struct ip_address *destination)
+{
+	struct cached *c;
+	uint8_t hash[16];
+	uint32_t slot;
+
+	siphash128(n->hash_key, destination->bytes, 16, hash);
+	memcpy(&slot, hash, sizeof(slot));
+	c = &n->cache[slot % CACHE_SLOTS];
+	if (c->generation == n->generation && ip_address_equal(&c->destination, destination)) {
+		n->stats.n_route_cache_hits++;
+		return &c->hop;
+	}
+	hop_lookup(n, destination, &c->hop);
+	c->destination = *destination;
+	c->generation = n->generation;
+	return &c->hop;
+}
+
+// ---- neighbours
+
+static void word_set(struct next_hops *n, uint16_t idx, const struct neighbour_event *e)
+{
+	const struct link_entry *link = links_find(&n->links, e->ifindex);
+
+	if (link == NULL)
+		return;
+	table_writer_neighbour_set_word(n->tables, idx,
+					shm_neighbour_word(e->mac, link->vlan_id, link->port_idx));
+	n->failed_at_ns[idx] = 0;
+}
+
+static void neighbour_apply(struct next_hops *n, uint16_t idx, const struct neighbour_event *e)
+{
+	switch (e->kind) {
+	case NEIGHBOUR_RESOLVED:
+		word_set(n, idx, e);
+		break;
+	case NEIGHBOUR_FAILED:
+		if (n->failed_at_ns[idx] == 0)
+			n->failed_at_ns[idx] = clock_ns();
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_event(void *arg, const struct nlmsghdr *m)
+{
+	struct next_hops *n = arg;
+	struct neighbour_event e;
+	uint16_t idx;
+
+	switch (m->nlmsg_type) {
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		if (!neighbour_parse(m, &e))
+			return;
+		n->stats.n_neighbour_events++;
+		idx = table_writer_neighbour_find(n->tables, &e.address, e.ifindex);
+		if (idx != 0)
+			neighbour_apply(n, idx, &e);
+		return;
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		n->links_are_stale = true;
+		n->is_stale = true;
+		return;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+	case RTM_NEWADDR:
+	case RTM_DELADDR:
+		n->is_stale = true;
+		return;
+	default:
+		return;
+	}
+}
+
+static void on_dumped(void *arg, const struct nlmsghdr *m)
+{
+	on_event(arg, m);
+}
+
+static void on_overrun(void *arg)
+{
+	struct next_hops *n = arg;
+
+	n->links_are_stale = true;
+	n->is_stale = true;
+}
+
+// The entry of a next hop that the kernel resolves, asked for at once when it is new.
+static uint16_t acquire_kernel(struct next_hops *n, const struct hop *h)
+{
+	uint16_t idx = table_writer_neighbour_acquire(n->tables, &h->next_hop, h->ifindex);
+	struct neighbour_event e;
+
+	if (idx == 0)
+		return 0;
+	if (idx > n->high_idx)
+		n->high_idx = idx;
+	if (table_writer_neighbour(n->tables, idx)->n_users > 1)
+		return idx;
+	n->failed_at_ns[idx] = 0;
+	if (neighbour_get(n->netlink, &h->next_hop, h->ifindex, &e) == 0)
+		neighbour_apply(n, idx, &e);
+	neighbour_touch(n->netlink, &h->next_hop, h->ifindex);
+	return idx;
+}
+
+static uint16_t acquire_static(struct next_hops *n, const struct hop *h)
+{
+	uint16_t idx = table_writer_neighbour_acquire(n->tables, &h->next_hop, 0);
+
+	table_writer_neighbour_set_word(
+		n->tables, idx,
+		shm_neighbour_word(n->config->ports[h->port_idx].gateway_mac, h->vlan_id,
+				   h->port_idx));
+	return idx;
+}
+
+static uint16_t acquire_peer(void *arg, const struct ip_address *peer)
+{
+	struct next_hops *n = arg;
+	const struct hop *h = hop_of(n, peer);
+
+	switch (h->state) {
+	case NEXT_HOP_UNRESOLVED:
+		return acquire_kernel(n, h);
+	case NEXT_HOP_STATIC:
+		return acquire_static(n, h);
+	default:
+		return 0;
+	}
+}
+
+static uint16_t acquire_client(void *arg, const struct ip_address *client, uint64_t l2_word)
+{
+	struct next_hops *n = arg;
+	const struct hop *h = hop_of(n, client);
+	uint16_t idx;
+
+	switch (h->state) {
+	case NEXT_HOP_UNRESOLVED:
+		idx = acquire_kernel(n, h);
+		break;
+	case NEXT_HOP_STATIC:
+		return acquire_static(n, h);
+	default:
+		if (l2_word == 0)
+			return 0;
+		idx = table_writer_neighbour_acquire(n->tables, client, 0);
+		if (idx != 0)
+			table_writer_neighbour_set_word(n->tables, idx, l2_word);
+		return idx;
+	}
+	if (idx != 0 && l2_word != 0 && table_writer_neighbour(n->tables, idx)->word == 0)
+		table_writer_neighbour_set_word(n->tables, idx, l2_word);
+	return idx;
+}
+
+struct turn_next_hops next_hops_for_turn(struct next_hops *n)
+{
+	return (struct turn_next_hops){
+		.arg = n,
+		.client = acquire_client,
+		.peer = acquire_peer,
+	};
+}
+
+void next_hops_attach_turn(struct next_hops *n, struct turn_server *turn)
+{
+	n->turn = turn;
+}
+
+// ---- care
+
+// Verifies neighbours in use, retries unresolved ones, gives up those that failed for long.
+static void care_neighbours(struct next_hops *n, uint64_t now_ns)
+{
+	uint64_t rounds_per_touch = TOUCH_S * 1000000ull / CARE_PERIOD_US;
+	uint64_t rounds_per_retry = 1000000ull / CARE_PERIOD_US;
+
+	for (uint32_t i = 0; i < CARE_BATCH && i < n->high_idx; i++) {
+		const struct shm_neighbour *e;
+		struct ip_address a;
+		uint64_t every;
+
+		if (n->care_cursor == 0 || n->care_cursor > n->high_idx) {
+			n->care_cursor = 1;
+			n->care_round++;
+		}
+		e = table_writer_neighbour(n->tables, (uint16_t)n->care_cursor);
+		if (e->n_users > 0 && e->ifindex != 0) {
+			uint64_t *failed = &n->failed_at_ns[n->care_cursor];
+
+			if (*failed != 0 && now_ns - *failed > FAILED_KEEP_NS)
+				table_writer_neighbour_set_word(n->tables, (uint16_t)n->care_cursor,
+								0);
+			every = e->word == 0 || *failed != 0 ? rounds_per_retry : rounds_per_touch;
+			memcpy(a.bytes, e->address, 16);
+			if ((n->care_round + n->care_cursor) % every == 0)
+				neighbour_touch(n->netlink, &a, e->ifindex);
+		}
+		n->care_cursor++;
+	}
+}
+
+static void sweep(struct next_hops *n, uint64_t now_ns)
+{
+	if (n->is_stale && n->sweep_cursor == 0 && now_ns - n->swept_at_ns >= SWEEP_MIN_NS) {
+		if (n->links_are_stale && links_load(&n->links, n->netlink, n->config) < 0)
+			return;
+		n->links_are_stale = false;
+		n->is_stale = false;
+		n->generation++;
+		n->sweep_cursor = 1;
+		n->swept_at_ns = now_ns;
+		n->stats.n_sweeps++;
+		neighbour_dump(n->netlink, on_dumped, n);
+	}
+	if (n->sweep_cursor != 0 && n->turn != NULL)
+		n->sweep_cursor =
+			turn_server_renew_next_hops(n->turn, n->sweep_cursor, SWEEP_BATCH);
+}
+
+static void on_care(evutil_socket_t fd, short what, void *arg)
+{
+	struct next_hops *n = arg;
+	uint64_t now_ns = clock_ns();
+
+	care_neighbours(n, now_ns);
+	sweep(n, now_ns);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct next_hops *n = arg;
+
+	netlink_read_events(n->netlink);
+}
+
+// ---- life
+
+int next_hops_start(struct next_hops *n, struct event_base *base)
+{
+	const struct timeval period = { .tv_usec = CARE_PERIOD_US };
+	struct netlink_events events = {
+		.on_event = on_event,
+		.on_overrun = on_overrun,
+		.arg = n,
+	};
+	int ret = netlink_open(&events, &n->netlink);
+
+	if (ret < 0)
+		return ret;
+	ret = links_load(&n->links, n->netlink, n->config);
+	if (ret < 0)
+		return ret;
+	n->readable =
+		event_new(base, netlink_event_fd(n->netlink), EV_READ | EV_PERSIST, on_readable, n);
+	n->care = event_new(base, -1, EV_PERSIST, on_care, n);
+	if (n->readable == NULL || n->care == NULL || event_add(n->readable, NULL) < 0 ||
+	    event_add(n->care, &period) < 0)
+		return -ENOMEM;
+	// Adopted neighbours may have moved while nobody watched, and so may routes.
+	for (uint32_t i = SHM_NEIGHBOURS_MAX - 1; i > 0 && n->high_idx == 0; i--) {
+		if (table_writer_neighbour(n->tables, (uint16_t)i)->n_users > 0)
+			n->high_idx = (uint16_t)i;
+	}
+	n->is_stale = n->high_idx != 0;
+	return 0;
+}
+
+int next_hops_new(const struct config *config, struct table_writer *tables, struct next_hops **out)
+{
+	struct next_hops *n = calloc(1, sizeof(*n));
+	int ret = -ENOMEM;
+
+	if (n == NULL)
+		return -ENOMEM;
+	n->config = config;
+	n->tables = tables;
+	n->generation = 1;
+	n->cache = calloc(CACHE_SLOTS, sizeof(*n->cache));
+	n->failed_at_ns = calloc(SHM_NEIGHBOURS_MAX, sizeof(*n->failed_at_ns));
+	if (n->cache == NULL || n->failed_at_ns == NULL)
+		goto fail;
+	if (RAND_bytes(n->hash_key, sizeof(n->hash_key)) != 1) {
+		ret = -EIO;
+		goto fail;
+	}
+	*out = n;
+	return 0;
+fail:
+	next_hops_free(n);
+	return ret;
+}
+
+void next_hops_free(struct next_hops *n)
+{
+	if (n == NULL)
+		return;
+	if (n->readable != NULL)
+		event_free(n->readable);
+	if (n->care != NULL)
+		event_free(n->care);
+	netlink_close(n->netlink);
+	free(n->cache);
+	free(n->failed_at_ns);
+	free(n);
+}
+
+void next_hops_reload(struct next_hops *n, const struct config *config)
+{
+	n->config = config;
+	n->links_are_stale = true;
+	n->is_stale = true;
+}
+
+// ---- for explanations
+
+static void describe_link(const struct next_hops *n, struct next_hop_info *out)
+{
+	const struct link_entry *link = links_find(&n->links, out->ifindex);
+
+	if (link == NULL)
+		return;
+	memcpy(out->interface, link->name, sizeof(out->interface));
+	out->port_idx = link->port_idx;
+	out->vlan_id = link->vlan_id;
+}
+
+static void describe_word(struct next_hop_info *out, uint64_t word)
+{
+	if (word == 0)
+		return;
+	shm_neighbour_mac(word, out->mac);
+	out->vlan_id = shm_neighbour_vlan(word);
+	out->port_idx = shm_neighbour_port(word);
+}
+
+void next_hop_describe(const struct next_hops *n, uint16_t neighbour_idx, struct next_hop_info *out)
+{
+	const struct shm_neighbour *e;
+
+	memset(out, 0, sizeof(*out));
+	out->port_idx = -1;
+	if (neighbour_idx == 0)
+		return;
+	e = table_writer_neighbour(n->tables, neighbour_idx);
+	memcpy(out->next_hop.bytes, e->address, 16);
+	out->ifindex = e->ifindex;
+	describe_link(n, out);
+	describe_word(out, e->word);
+	if (is_static_key(&out->next_hop))
+		out->state = NEXT_HOP_STATIC;
+	else if (e->word == 0)
+		out->state = NEXT_HOP_UNRESOLVED;
+	else
+		out->state = e->ifindex == 0 ? NEXT_HOP_LEARNED : NEXT_HOP_RESOLVED;
+}
+
+void next_hop_explain(struct next_hops *n, const struct ip_address *destination,
+		      struct next_hop_info *out)
+{
+	struct neighbour_event e;
+	struct hop h;
+	uint16_t idx;
+
+	hop_lookup(n, destination, &h);
+	memset(out, 0, sizeof(*out));
+	out->state = h.state;
+	out->next_hop = h.next_hop;
+	out->ifindex = h.ifindex;
+	out->port_idx = -1;
+	describe_link(n, out);
+	if (h.state == NEXT_HOP_STATIC) {
+		out->port_idx = h.port_idx;
+		out->vlan_id = h.vlan_id;
+		memcpy(out->mac, n->config->ports[h.port_idx].gateway_mac, 6);
+		return;
+	}
+	if (h.state != NEXT_HOP_UNRESOLVED)
+		return;
+	idx = table_writer_neighbour_find(n->tables, &h.next_hop, h.ifindex);
+	if (idx != 0) {
+		describe_word(out, table_writer_neighbour(n->tables, idx)->word);
+		if (table_writer_neighbour(n->tables, idx)->word != 0)
+			out->state = NEXT_HOP_RESOLVED;
+	} else if (neighbour_get(n->netlink, &h.next_hop, h.ifindex, &e) == 0 &&
+		   e.kind == NEIGHBOUR_RESOLVED) {
+		memcpy(out->mac, e.mac, 6);
+		out->state = NEXT_HOP_RESOLVED;
+	}
+}
+
+const struct next_hops_stats *next_hops_stats(const struct next_hops *n)
+{
+	return &n->stats;
+}

@@ -1,0 +1,195 @@
+// The control plane's ends of the rings. It sleeps on the FIFO that workers write a byte to when they see it asleep; a
+// timer looks as well, because a worker may die between its commit and its byte. Control plane's loop thread; writes consumer positions of
+// punt rings and the inject rings.
+#include "controlplane/punt.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/contract/shm/segment.h"
+
+#define FALLBACK_US 20000
+
+struct punt {
+	struct event_base *base;
+	struct table_writer *tables;
+	struct turn_server *turn;
+	struct punt_stats stats;
+	int wake_fd;
+	struct event *wake;
+	struct event *fallback;
+};
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+static bool is_listener(const struct table_writer *w, uint8_t local_idx, uint16_t port_be)
+{
+	for (uint32_t i = 0; i < w->settings.n_listeners; i++) {
+		if (w->settings.listener[i].local_idx == local_idx &&
+		    w->settings.listener[i].port_be == port_be)
+			return true;
+	}
+	return false;
+}
+
+// Answers where the request came from, over the worker that has it.
+static void inject(struct punt *p, uint32_t worker_idx, const struct turn_request *request,
+		   const uint8_t *answer, size_t answer_bytes)
+{
+	struct shm_datagram *d = shm_ring_reserve(table_writer_ring(p->tables, worker_idx, 1));
+
+	if (d == NULL) {
+		p->stats.n_inject_full++;
+		return;
+	}
+	memset(d, 0, sizeof(*d));
+	memcpy(d->remote_address, request->client.address.bytes, 16);
+	d->remote_port_be = request->client.port_be;
+	d->local_port_be = request->local_port_be;
+	d->local_idx = request->local_idx;
+	d->kind = SHM_DATAGRAM_STUN;
+	d->l2_word = request->l2_word;
+	d->at_ns = request->now_ns;
+	d->length_bytes = (uint16_t)answer_bytes;
+	memcpy(d->data, answer, answer_bytes);
+	shm_ring_commit(table_writer_ring(p->tables, worker_idx, 1));
+	p->stats.n_answers++;
+}
+
+// One datagram. It is copied first: the memory belongs to a worker, and what is checked must be what is used.
+static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagram *d,
+		   uint16_t length_bytes, uint64_t now_ns, uint64_t wall_ns)
+{
+	uint8_t bytes[SHM_DATAGRAM_BYTES_MAX];
+	uint8_t answer[TURN_ANSWER_BYTES_MAX];
+	struct turn_request request = { .now_ns = now_ns, .wall_ns = wall_ns };
+	uint8_t kind = d->kind;
+	size_t answer_bytes;
+
+	memcpy(request.client.address.bytes, d->remote_address, 16);
+	request.client.port_be = d->remote_port_be;
+	request.local_port_be = d->local_port_be;
+	request.local_idx = d->local_idx;
+	request.l2_word = d->l2_word;
+	memcpy(bytes, d->data, length_bytes);
+	request.bytes = bytes;
+	request.len_bytes = length_bytes;
+	if (kind != SHM_DATAGRAM_STUN || request.client.port_be == 0 ||
+	    !is_listener(p->tables, request.local_idx, request.local_port_be)) {
+		p->stats.n_invalid++;
+		return;
+	}
+	answer_bytes = turn_server_handle(p->turn, &request, answer, sizeof(answer));
+	if (answer_bytes > 0)
+		inject(p, worker_idx, &request, answer, answer_bytes);
+}
+
+uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
+{
+	uint32_t n_all = 0;
+
+	for (uint32_t i = 0; i < p->tables->settings.n_workers; i++) {
+		struct shm_ring *ring = table_writer_ring(p->tables, i, 0);
+
+		for (uint32_t n = 0; n < PUNT_BATCH; n++) {
+			const struct shm_datagram *d;
+			uint16_t length_bytes;
+
+			d = shm_ring_peek(ring, &length_bytes);
+			if (d == NULL)
+				break;
+			handle(p, i, d, length_bytes, now_ns, wall_ns);
+			shm_ring_release(ring);
+			n_all++;
+		}
+	}
+	p->stats.n_datagrams += n_all;
+	return n_all;
+}
+
+// Before sleeping every ring is marked; false when one has something.
+static bool prepare_sleep(struct punt *p)
+{
+	bool may_sleep = true;
+
+	for (uint32_t i = 0; i < p->tables->settings.n_workers; i++)
+		may_sleep &= shm_ring_prepare_sleep(table_writer_ring(p->tables, i, 0));
+	return may_sleep;
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct punt *p = arg;
+	char discard[256];
+
+	if (what & EV_READ) {
+		p->stats.n_wakes++;
+		while (read(p->wake_fd, discard, sizeof(discard)) == (ssize_t)sizeof(discard))
+			;
+	}
+	punt_drain(p, clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_REALTIME));
+	// Other events have their turn before the next round.
+	if (!prepare_sleep(p))
+		event_active(p->wake, EV_TIMEOUT, 0);
+}
+
+int punt_new(struct event_base *base, struct table_writer *tables, struct turn_server *turn,
+	     const char *instance, struct punt **out)
+{
+	const struct timeval fallback = { .tv_usec = FALLBACK_US };
+	struct punt *p = calloc(1, sizeof(*p));
+	int ret = -ENOMEM;
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->base = base;
+	p->tables = tables;
+	p->turn = turn;
+	p->wake_fd = -1;
+	if (base != NULL) {
+		p->wake_fd = shm_wake_open(instance);
+		if (p->wake_fd < 0) {
+			ret = p->wake_fd;
+			goto fail;
+		}
+		p->wake = event_new(base, p->wake_fd, EV_READ | EV_PERSIST, on_wake, p);
+		p->fallback = event_new(base, -1, EV_PERSIST, on_wake, p);
+		if (p->wake == NULL || p->fallback == NULL || event_add(p->wake, NULL) < 0 ||
+		    event_add(p->fallback, &fallback) < 0)
+			goto fail;
+		event_active(p->wake, EV_TIMEOUT, 0);
+	}
+	*out = p;
+	return 0;
+fail:
+	punt_free(p);
+	return ret;
+}
+
+void punt_free(struct punt *p)
+{
+	if (p == NULL)
+		return;
+	if (p->wake != NULL)
+		event_free(p->wake);
+	if (p->fallback != NULL)
+		event_free(p->fallback);
+	if (p->wake_fd >= 0)
+		close(p->wake_fd);
+	free(p);
+}
+
+const struct punt_stats *punt_stats(const struct punt *p)
+{
+	return &p->stats;
+}

@@ -1,0 +1,214 @@
+// From the configuration to struct shm_settings, and its publication. Control plane's loop thread; writes the inactive slot of
+// shm_tables.settings, then active_settings and settings_version.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "controlplane/table_writer_private.h"
+
+// The DPDK port on whose kernel interface the address stands; the first port where the kernel does not know it.
+static uint8_t port_of_address(const struct config *config, const struct ifaddrs *interfaces,
+			       const struct ip_address *a)
+{
+	for (const struct ifaddrs *i = interfaces; i != NULL; i = i->ifa_next) {
+		struct ip_address own;
+
+		if (i->ifa_addr == NULL)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET)
+			own = ip_address_from_v4(
+				(const uint8_t *)&(
+					(const struct sockaddr_in *)(const void *)i->ifa_addr)
+					->sin_addr);
+		else if (i->ifa_addr->sa_family == AF_INET6)
+			own = ip_address_from_v6(
+				(const uint8_t *)&(
+					(const struct sockaddr_in6 *)(const void *)i->ifa_addr)
+					->sin6_addr);
+		else
+			continue;
+		if (!ip_address_equal(&own, a))
+			continue;
+		for (uint32_t p = 0; p < config->n_ports; p++) {
+			if (strcmp(config->ports[p].settings.interface, i->ifa_name) == 0)
+				return (uint8_t)p;
+		}
+	}
+	return 0;
+}
+
+// Index of the address in out->local: where it was, else in a slot that was out of use already, else behind the last.
+static int local_add(struct shm_settings *out, const struct shm_settings *old,
+		     const struct ip_address *a)
+{
+	uint32_t n_old = old == NULL ? 0 : old->n_locals;
+	uint32_t i;
+
+	for (i = 0; i < out->n_locals; i++) {
+		if (memcmp(out->local[i].address, a->bytes, 16) == 0)
+			return (int)i;
+	}
+	for (i = 0; i < n_old; i++) {
+		if (old->local[i].flags == 0 && out->local[i].flags == 0)
+			break;
+	}
+	if (i >= n_old) {
+		if (out->n_locals == SHM_LOCALS_MAX)
+			return -ENOSPC;
+		i = out->n_locals++;
+	}
+	memset(&out->local[i], 0, sizeof(out->local[i]));
+	memcpy(out->local[i].address, a->bytes, 16);
+	return (int)i;
+}
+
+static int secret_set(struct shm_settings *out, const struct shm_settings *old,
+		      const struct config *config)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	uint8_t text[256];
+	int length;
+
+	if (config->nonce_secret == NULL) {
+		if (old != NULL) {
+			memcpy(out->challenge_secret, old->challenge_secret, 16);
+			return 0;
+		}
+		return RAND_bytes(out->challenge_secret, 16) == 1 ? 0 : -EIO;
+	}
+	length = snprintf((char *)text, sizeof(text), "turnpike nonce:%s", config->nonce_secret);
+	if (length < 0)
+		return -EINVAL;
+	if ((size_t)length >= sizeof(text))
+		length = sizeof(text) - 1;
+	if (EVP_Digest(text, (size_t)length, digest, NULL, EVP_sha256(), NULL) != 1)
+		return -EIO;
+	memcpy(out->challenge_secret, digest, 16);
+	OPENSSL_cleanse(text, sizeof(text));
+	OPENSSL_cleanse(digest, sizeof(digest));
+	return 0;
+}
+
+static int settings_build(const struct config *config, const struct shm_settings *old,
+			  struct shm_settings *out, char *error, size_t error_bytes)
+{
+	struct ifaddrs *interfaces = NULL;
+	const char *why = "";
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (config->n_ports > SHM_PORTS_MAX || config->n_listeners > SHM_LISTENERS_MAX ||
+	    config->n_peer_rules > SHM_PEER_RULES_MAX || config->n_workers > SHM_WORKERS_MAX ||
+	    strlen(config->realm) >= sizeof(out->realm)) {
+		snprintf(error, error_bytes,
+			 "the configuration has more than %d ports, %d listeners, %d peer rules or "
+			 "%d "
+			 "workers, or a realm of more than %zu bytes; take some away",
+			 SHM_PORTS_MAX, SHM_LISTENERS_MAX, SHM_PEER_RULES_MAX, SHM_WORKERS_MAX,
+			 sizeof(out->realm) - 1);
+		return -ENOSPC;
+	}
+	out->n_workers = config->n_workers;
+	out->idle = config->idle;
+	out->n_ports = config->n_ports;
+	out->n_listeners = config->n_listeners;
+	out->n_peer_rules = config->n_peer_rules;
+	out->punt_per_source_per_sec = config->punt_per_source_per_sec;
+	out->punt_burst_pkts = config->punt_burst_pkts;
+	out->memory_mb = config->memory_mb;
+	out->realm_bytes = (uint32_t)strlen(config->realm);
+	memcpy(out->realm, config->realm, out->realm_bytes);
+	memcpy(out->worker_cpu, config->worker_cpu, sizeof(out->worker_cpu));
+	ret = secret_set(out, old, config);
+	if (ret < 0) {
+		snprintf(error, error_bytes, "no random numbers from OpenSSL: %s", strerror(-ret));
+		return ret;
+	}
+	for (uint32_t i = 0; i < config->n_ports; i++)
+		out->port[i] = config->ports[i].settings;
+	if (old != NULL) {
+		out->n_locals = old->n_locals;
+		for (uint32_t i = 0; i < old->n_locals; i++)
+			memcpy(out->local[i].address, old->local[i].address, 16);
+	}
+
+	if (config->n_ports > 1 && getifaddrs(&interfaces) < 0)
+		interfaces = NULL;
+	for (uint32_t i = 0; i < config->n_listeners; i++) {
+		const struct ip_endpoint *e = &config->listeners[i].endpoint;
+
+		ret = local_add(out, old, &e->address);
+		if (ret < 0)
+			goto too_many;
+		out->local[ret].flags |= SHM_LOCAL_F_LISTENER;
+		out->local[ret].port_idx = port_of_address(config, interfaces, &e->address);
+		out->listener[i].local_idx = (uint8_t)ret;
+		out->listener[i].port_be = e->port_be;
+	}
+	for (uint32_t i = 0; i < config->n_relays; i++) {
+		const struct ip_address *a = &config->relays[i].address;
+
+		ret = local_add(out, old, a);
+		if (ret < 0)
+			goto too_many;
+		out->local[ret].flags |= SHM_LOCAL_F_RELAY;
+		out->local[ret].port_idx = port_of_address(config, interfaces, a);
+		out->local[ret].relay_port_min = config->relay_port_min;
+		out->local[ret].relay_port_max = config->relay_port_max;
+	}
+	for (uint32_t i = 0; i < config->n_peer_rules; i++) {
+		const struct config_peer_rule *r = &config->peer_rules[i];
+
+		memcpy(out->peer_rule[i].address, r->prefix.address.bytes, 16);
+		out->peer_rule[i].length_bits = r->prefix.length_bits;
+		out->peer_rule[i].action = r->action;
+	}
+	if (interfaces != NULL)
+		freeifaddrs(interfaces);
+	ret = shm_settings_check(out, &why);
+	if (ret < 0)
+		snprintf(error, error_bytes,
+			 "the configuration does not fit the dataplane: %s is out of range", why);
+	return ret;
+too_many:
+	if (interfaces != NULL)
+		freeifaddrs(interfaces);
+	snprintf(error, error_bytes,
+		 "more than %d listener and relay addresses, with those that live sessions still "
+		 "use; take some away, or start without the old segments",
+		 SHM_LOCALS_MAX);
+	return -ENOSPC;
+}
+
+int table_writer_settings_apply(struct table_writer *w, const struct config *config,
+				const struct shm_settings *old, char *error, size_t error_bytes)
+{
+	struct shm_settings next;
+	uint32_t slot;
+	int ret;
+
+	ret = settings_build(config, old, &next, error, error_bytes);
+	if (ret < 0)
+		return ret;
+	w->settings = next;
+	if (old != NULL && memcmp(&next, old, sizeof(next)) == 0)
+		return 0;
+	slot = 1 - (w->tables->active_settings & 1);
+	w->tables->settings[slot] = next;
+	__atomic_store_n(&w->tables->active_settings, slot, __ATOMIC_RELEASE);
+	__atomic_add_fetch(&w->tables->settings_version, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+int table_writer_publish_settings(struct table_writer *w, const struct config *config, char *error,
+				  size_t error_bytes)
+{
+	struct shm_settings old = w->settings;
+
+	return table_writer_settings_apply(w, config, &old, error, error_bytes);
+}

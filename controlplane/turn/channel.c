@@ -1,0 +1,89 @@
+// ChannelBind (RFC 8656 §12.2). Control plane's loop thread.
+#include "controlplane/turn/state.h"
+
+// 0, or the code of the error.
+static uint16_t read_binding(const struct turn_call *c, uint16_t *channel, struct ip_endpoint *peer)
+{
+	struct stun_attr number, address;
+
+	if (!stun_attr_find(&c->msg, TURN_ATTR_CHANNEL_NUMBER, &number) ||
+	    number.length_bytes != 4 ||
+	    !stun_attr_find(&c->msg, TURN_ATTR_XOR_PEER_ADDRESS, &address) ||
+	    stun_xor_address_get(&c->msg, &address, peer) < 0 || peer->port_be == 0)
+		return 400;
+	*channel = bytes_get_be16(number.value);
+	if (*channel < TURN_CHANNEL_MIN || *channel > TURN_CHANNEL_MAX)
+		return 400;
+	return 0;
+}
+
+// The PEER entry of that transport address, 0 when it is bound to no channel.
+static uint32_t peer_find(const struct turn_server *s, uint32_t idx, const struct ip_endpoint *peer)
+{
+	const struct shm_allocation *r = turn_record(s, idx);
+	struct shm_flow_key key = {
+		.port_be = peer->port_be,
+		.local_port_be = r->relay_port_be,
+		.local_idx = r->relay_idx,
+		.kind = SHM_FLOW_PEER,
+	};
+
+	memcpy(key.address, peer->address.bytes, 16);
+	return table_writer_flow_find(s->tables, &key);
+}
+
+size_t turn_channel_bind(struct turn_call *c)
+{
+	struct turn_server *s = c->server;
+	uint32_t idx = c->allocation_idx;
+	uint64_t now_ns = c->in->now_ns;
+	uint32_t entry, peer_entry, permission;
+	bool permission_is_new;
+	struct turn_peer_verdict v;
+	struct ip_endpoint peer;
+	struct stun_builder b;
+	uint16_t channel;
+	uint16_t code;
+
+	code = read_binding(c, &channel, &peer);
+	if (code != 0)
+		return turn_answer_error(c, code);
+	entry = turn_channel_find(s, idx, __builtin_bswap16(channel));
+	if (entry != 0 && table_writer_flow_own_expiry(s->tables, entry) <= now_ns) {
+		turn_channel_remove(s, idx, entry);
+		entry = 0;
+	}
+	peer_entry = peer_find(s, idx, &peer);
+	if (peer_entry != 0 && table_writer_flow_own_expiry(s->tables, peer_entry) <= now_ns) {
+		turn_channel_remove(s, idx, s->flows[peer_entry].partner);
+		peer_entry = 0;
+	}
+	// The number must not be bound to another peer, nor the peer to another number.
+	if ((entry != 0) != (peer_entry != 0) ||
+	    (entry != 0 && s->flows[entry].partner != peer_entry))
+		return turn_answer_error(c, 400);
+	v = turn_server_peer_verdict(s, turn_record(s, idx)->relay_idx, &peer.address);
+	if (v.code != 0)
+		return turn_answer_error(c, v.code);
+
+	permission = turn_permission_find(s, idx, &peer.address);
+	permission_is_new = permission == 0;
+	if ((permission_is_new &&
+	     (s->allocations[idx].n_permissions >= TURN_ALLOCATION_PERMISSIONS_MAX ||
+	      turn_permission_create(s, idx, &peer.address, v.is_hairpin, now_ns, &permission) <
+		      0)))
+		return turn_answer_error(c, 508);
+	if (entry == 0 && (s->allocations[idx].n_channels >= TURN_ALLOCATION_CHANNELS_MAX ||
+			   turn_channel_create(s, idx, __builtin_bswap16(channel), &peer,
+					       v.is_hairpin, permission, now_ns) < 0)) {
+		if (permission_is_new)
+			turn_permission_remove(s, idx, permission);
+		return turn_answer_error(c, 508);
+	}
+	entry = turn_channel_find(s, idx, __builtin_bswap16(channel));
+	turn_permission_refresh(s, idx, permission,
+				now_ns + TURN_PERMISSION_LIFETIME_S * TURN_NS_PER_S);
+	turn_channel_refresh(s, idx, entry, now_ns + TURN_CHANNEL_LIFETIME_S * TURN_NS_PER_S);
+	turn_answer_begin(c, &b);
+	return turn_answer_end(c, &b);
+}

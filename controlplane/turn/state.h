@@ -1,0 +1,148 @@
+// What the files of turn/ share: the server's state and the request that is being handled. Private to turn/.
+// Control plane's loop thread.
+#ifndef TP_TURN_STATE_H
+#define TP_TURN_STATE_H
+
+#include "controlplane/turn/auth.h"
+#include "controlplane/turn/ports.h"
+#include "controlplane/turn/quota.h"
+#include "controlplane/turn/server.h"
+#include "controlplane/turn/timers.h"
+#include "dataplane/contract/wire/peer_policy.h"
+#include "dataplane/contract/wire/stun.h"
+
+#define TURN_NS_PER_S 1000000000ull
+
+struct turn_server {
+	const struct config *config;
+	struct table_writer *tables;
+	struct turn_next_hops hops;
+	struct turn_auth *auth;
+	struct turn_quota quota;
+	struct turn_ports *ports[SHM_LOCALS_MAX]; // of relay addresses, by local_idx
+	struct turn_timers timers;
+	struct turn_allocation *allocations; // by slot
+	struct turn_flow_state *flows;       // by flow entry
+	uint32_t n_allocations;
+	uint32_t n_permissions;
+	uint32_t n_channels;
+	uint64_t counter[TURN_COUNTER_COUNT];
+	struct turn_adoption adoption;
+	struct turn_ended ended[TURN_ENDED_MAX];
+	uint64_t n_ended; // ever
+	struct peer_rule peer_rules[SHM_PEER_RULES_MAX];
+	struct peer_local peer_locals[SHM_LOCALS_MAX];
+	struct peer_policy policy;
+	uint16_t node_id; // stands in front of allocation ids
+};
+
+// A request on its way through the checks.
+struct turn_call {
+	struct turn_server *server;
+	const struct turn_request *in;
+	struct stun_view msg;
+	struct turn_identity identity; // after authentication
+	bool has_fingerprint;
+	uint32_t allocation_idx; // of the 5-tuple; 0 = none
+	uint8_t *out;
+	size_t out_bytes;
+};
+
+// ---- answer.c: all return the answer's length
+
+// A success answer without its end: the caller adds attributes, then turn_answer_end signs it.
+void turn_answer_begin(const struct turn_call *c, struct stun_builder *b);
+size_t turn_answer_end(const struct turn_call *c, struct stun_builder *b);
+// Signed once the request is authenticated.
+size_t turn_answer_error(const struct turn_call *c, uint16_t code);
+// 420 with UNKNOWN-ATTRIBUTES.
+size_t turn_answer_unknown(const struct turn_call *c, const uint16_t *types, uint32_t n);
+// 401 or 438 with REALM and a fresh NONCE, unsigned.
+size_t turn_answer_challenge(const struct turn_call *c, uint16_t code);
+
+// ---- methods, after authentication
+size_t turn_allocate(struct turn_call *c);
+size_t turn_refresh(struct turn_call *c);
+size_t turn_create_permission(struct turn_call *c);
+size_t turn_channel_bind(struct turn_call *c);
+
+// ---- attributes.c: what several methods read
+
+// LIFETIME: 0 and seconds, granted within [TURN_LIFETIME_MIN_S, maximum], but 0 stays 0; the default when absent; -EINVAL when malformed.
+int turn_lifetime_get(const struct turn_call *c, uint32_t *out_seconds);
+// REQUESTED-ADDRESS-FAMILY: STUN_FAMILY_* or whatever it holds, 0 when absent; -EINVAL when malformed.
+int turn_family_get(const struct turn_call *c, uint8_t *out);
+uint8_t turn_family_of(const struct ip_address *a);
+
+// ---- lifecycle.c
+
+struct turn_allocate_params {
+	uint8_t relay_idx;
+	uint16_t relay_port; // host order, already taken
+	uint32_t lifetime_s;
+};
+// The live allocation of the request's 5-tuple, 0 when there is none; one that has expired is ended here.
+uint32_t turn_allocation_find(struct turn_server *s, const struct turn_request *in);
+// 0, or -ENOSPC.
+int turn_allocation_create(struct turn_call *c, const struct turn_allocate_params *p,
+			   uint32_t *out_idx);
+void turn_allocation_set_lifetime(struct turn_server *s, uint32_t idx, uint64_t expires_at_ns);
+void turn_allocation_end(struct turn_server *s, uint32_t idx, enum turn_end_reason reason,
+			 uint64_t now_ns);
+
+// The permission entry for a peer's address, 0 when there is none.
+uint32_t turn_permission_find(const struct turn_server *s, uint32_t idx,
+			      const struct ip_address *peer);
+// Creates one. 0 and the entry, or -ENOSPC.
+int turn_permission_create(struct turn_server *s, uint32_t idx, const struct ip_address *peer,
+			   bool is_hairpin, uint64_t now_ns, uint32_t *out_entry);
+// Sets its expiry, and with it that of the channels to that address.
+void turn_permission_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
+			     uint64_t own_expires_at_ns);
+void turn_permission_remove(struct turn_server *s, uint32_t idx, uint32_t entry);
+
+uint32_t turn_channel_find(const struct turn_server *s, uint32_t idx, uint16_t channel_be);
+// Creates CHANNEL and PEER. 0 or -ENOSPC.
+int turn_channel_create(struct turn_server *s, uint32_t idx, uint16_t channel_be,
+			const struct ip_endpoint *peer, bool is_hairpin, uint32_t permission,
+			uint64_t now_ns);
+void turn_channel_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
+			  uint64_t own_expires_at_ns);
+void turn_channel_remove(struct turn_server *s, uint32_t idx, uint32_t entry);
+// Notes the path on which the client's request came; it serves downward until the kernel knows better.
+void turn_allocation_seen(struct turn_server *s, uint32_t idx, uint64_t l2_word);
+void turn_allocation_renew_next_hops(struct turn_server *s, uint32_t idx);
+// Chain an entry that adoption found.
+void turn_permission_link(struct turn_server *s, uint32_t idx, uint32_t entry);
+void turn_channel_link(struct turn_server *s, uint32_t idx, uint32_t entry, uint32_t peer_entry);
+
+void turn_allocation_id_format(const struct turn_server *s, uint32_t idx, uint32_t serial,
+			       char out[TURN_ALLOCATION_ID_TEXT_MAX]);
+
+// ---- peers.c
+
+// Takes over rules and own addresses from the settings in force.
+void turn_policy_set(struct turn_server *s);
+// Ends permissions and channels to peers that policy denies meanwhile.
+void turn_peers_recheck(struct turn_server *s, uint32_t idx);
+
+// ---- adoption.c
+int turn_adopt(struct turn_server *s, uint64_t now_ns);
+
+// ---- keys of flow entries
+static inline struct ip_address turn_local_address(const struct turn_server *s, uint8_t local_idx)
+{
+	return ip_address_from_v6(s->tables->settings.local[local_idx].address);
+}
+
+static inline struct shm_allocation *turn_record(const struct turn_server *s, uint32_t idx)
+{
+	return table_writer_allocation(s->tables, idx);
+}
+
+static inline uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+#endif
