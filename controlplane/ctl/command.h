@@ -1,0 +1,28 @@
+// What the command line asked for.
+#ifndef TP_CTL_COMMAND_H
+#define TP_CTL_COMMAND_H
+
+#include <stdbool.h>
+
+// Exit codes of every verb.
+#define EXIT_VERB_FAILED 1 // the control plane answered, but not found, refused, …
+#define EXIT_WRONG_USE   2 // usage, no control plane, wrong configuration
+
+struct command {
+	const char *instance;
+	const char *socket;  // NULL: that of the instance
+	const char *operand; // ID or FILE
+	const char *user, *peer, *client, *listener, *relayed, *channel, *limit;
+	bool is_json;
+	bool is_watching;
+	bool with_all;
+};
+
+// Verbs that need no control plane; each returns the exit code.
+int run_config_check(const struct command *c);   // config_check.c
+int run_segment_remove(const struct command *c); // segment_remove.c
+
+// Prints "turnpikectl: " and the line to stderr. Returns `code`.
+int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,444 @@
+// turnpikectl, the operators' command: reads the command line, asks the control plane, prints the answer.
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "controlplane/ctl/command.h"
+#include "controlplane/ctl/connection.h"
+#include "controlplane/ctl/show.h"
+#include "controlplane/ops/ctl_request.h"
+#include "dataplane/contract/shm/layout.h"
+
+enum option_bit {
+	TAKES_USER = 1 << 0,
+	TAKES_PEER = 1 << 1,
+	TAKES_CLIENT = 1 << 2,
+	TAKES_LISTENER = 1 << 3,
+	TAKES_RELAYED = 1 << 4,
+	TAKES_CHANNEL = 1 << 5,
+	TAKES_LIMIT = 1 << 6,
+	TAKES_WATCH = 1 << 7,
+	TAKES_ALL = 1 << 8,
+};
+
+static int run_version(const struct command *c);
+
+struct verb {
+	const char *name;
+	const char *operand; // its name, NULL when it takes none
+	unsigned takes;      // enum option_bit
+	show_fn show;
+	int (*local)(const struct command *c); // instead of asking the control plane
+	const char *help;
+	const char *options; // those of its own, NULL for none
+};
+
+static const struct verb verbs[] = {
+	{ "status", NULL, 0, show_status, NULL, "both processes, tables, ports", NULL },
+	{ "allocations", NULL, TAKES_USER | TAKES_PEER | TAKES_CLIENT | TAKES_LIMIT,
+	  show_allocations, NULL, "live allocations",
+	  "[--user NAME] [--client IP[:PORT]] [--peer IP[:PORT]] [--limit N]" },
+	{ "allocation show", "ID", 0, show_allocation, NULL,
+	  "one allocation with its permissions and channels", NULL },
+	{ "allocation kill", "ID", 0, show_killed, NULL, "end an allocation now", NULL },
+	{ "explain", NULL,
+	  TAKES_CLIENT | TAKES_PEER | TAKES_CHANNEL | TAKES_LISTENER | TAKES_RELAYED, show_explain,
+	  NULL, "what would happen to a packet, and why",
+	  "--client IP:PORT [--peer IP[:PORT]] [--channel N] [--listener IP:PORT]\n"
+	  "                       --relayed IP:PORT [--peer IP[:PORT]]" },
+	{ "workers", NULL, 0, show_workers, NULL, "load, packets and latency of each worker",
+	  NULL },
+	{ "drops", NULL, TAKES_ALL, show_drops, NULL, "dropped packets by reason",
+	  "[--all: reasons at zero too]" },
+	{ "stats", NULL, TAKES_WATCH, show_stats, NULL, "all counters",
+	  "[--watch: with rates, each second]" },
+	{ "filter", NULL, 0, show_filter, NULL, "mode and counters of the XDP filter", NULL },
+	{ "config show", NULL, 0, show_config, NULL, "the configuration in force, without secrets",
+	  NULL },
+	{ "config check", "FILE", 0, NULL, run_config_check,
+	  "check a configuration file; needs no control plane", NULL },
+	{ "reload", NULL, 0, show_reload, NULL, "read users, secrets, quotas and peer rules again",
+	  NULL },
+	{ "segment remove", NULL, 0, NULL, run_segment_remove,
+	  "remove the tables of a stopped instance, with its sessions", NULL },
+	{ "version", NULL, 0, NULL, run_version, "versions of this command and of both processes",
+	  NULL },
+	{ NULL, NULL, 0, NULL, NULL, NULL, NULL },
+};
+
+int fail(int code, const char *format, ...)
+{
+	va_list args;
+
+	fputs("turnpikectl: ", stderr);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return code;
+}
+
+static void print_usage(FILE *out)
+{
+	fputs("usage: turnpikectl [--instance NAME | --socket PATH] [--json] VERB ...\n\nverbs:\n",
+	      out);
+	for (const struct verb *v = verbs; v->name; v++) {
+		fprintf(out, "  %s%s%-*s %s\n", v->name, v->operand ? " " : "",
+			(int)(20 - strlen(v->name) - (v->operand ? 1 : 0)),
+			v->operand ? v->operand : "", v->help);
+		if (v->options)
+			fprintf(out, "                       %s\n", v->options);
+	}
+	fputs("\noptions of every verb:\n"
+	      "  -i, --instance NAME  the instance to ask (default: default)\n"
+	      "  -s, --socket PATH    its control socket, in place of --instance\n"
+	      "  -j, --json           print the result as JSON\n"
+	      "  -h, --help           this text\n\n"
+	      "exit codes: 0 done, 1 refused or not found, 2 wrong usage, wrong configuration or "
+	      "no control plane\n"
+	      "see turnpikectl(1)\n",
+	      out);
+}
+
+static void print_json(const json_t *v, size_t flags)
+{
+	json_dumpf(v, stdout, flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+	putchar('\n');
+	fflush(stdout);
+}
+
+static void set_text(json_t *args, const char *name, const char *value)
+{
+	if (value)
+		json_object_set_new(args, name, json_stringn(value, strlen(value)));
+}
+
+// Decimal or 0x…; -1 for anything else.
+static long long read_number(const char *text, long long max)
+{
+	char *end;
+	long long n;
+
+	errno = 0;
+	n = strtoll(text, &end, 0);
+	return errno || end == text || *end || n < 0 || n > max ? -1 : n;
+}
+
+// The arguments of the request; NULL after a message.
+static json_t *make_args(const struct command *c)
+{
+	json_t *args = json_object();
+
+	set_text(args, "id", c->operand);
+	set_text(args, "user", c->user);
+	set_text(args, "peer", c->peer);
+	set_text(args, "client", c->client);
+	set_text(args, "listener", c->listener);
+	set_text(args, "relayed", c->relayed);
+	if (c->channel) {
+		long long n = read_number(c->channel, 0xffff);
+
+		if (n < 0) {
+			fail(0, "--channel %s is no channel number; write it as 0x4000 or 16384",
+			     c->channel);
+			goto fail_args;
+		}
+		json_object_set_new(args, "channel", json_integer(n));
+	}
+	if (c->limit) {
+		long long n = read_number(c->limit, 1000000);
+
+		if (n < 0) {
+			fail(0, "--limit %s is no number", c->limit);
+			goto fail_args;
+		}
+		json_object_set_new(args, "limit", json_integer(n));
+	}
+	return args;
+
+fail_args:
+	json_decref(args);
+	return NULL;
+}
+
+// Prints what the control plane refused. Returns the exit code.
+static int refused(const struct command *c, const json_t *answer)
+{
+	const json_t *error = json_object_get(answer, "error");
+	const char *message = json_string_value(json_object_get(error, "message"));
+	const char *remedy = json_string_value(json_object_get(error, "remedy"));
+
+	if (c->is_json)
+		print_json(answer, JSON_INDENT(2));
+	return fail(EXIT_VERB_FAILED, "%s; %s", message ? message : "refused",
+		    remedy ? remedy : "see the log of the control plane");
+}
+
+static int connect_to(const struct command *c)
+{
+	char path[CTL_PATH_BYTES], error[512];
+	int fd;
+
+	if (!c->socket && ctl_path(c->instance, "ctl.sock", path) < 0) {
+		fail(0, "the instance's name is too long: %s", c->instance);
+		return -ENAMETOOLONG;
+	}
+	fd = ctl_connect(c->socket ? c->socket : path, c->instance, error, sizeof(error));
+	if (fd < 0)
+		fail(0, "%s", error);
+	return fd;
+}
+
+static int ask(const struct command *c, const struct verb *v)
+{
+	json_t *args = make_args(c), *answer = NULL;
+	char error[512];
+	int fd = -1, code = EXIT_WRONG_USE;
+
+	if (!args)
+		return EXIT_WRONG_USE;
+	fd = connect_to(c);
+	if (fd < 0)
+		goto out;
+	if (ctl_request(fd, v->name, args, &answer, error, sizeof(error)) < 0) {
+		fail(0, "%s", error);
+		goto out;
+	}
+	if (!json_is_true(json_object_get(answer, "ok"))) {
+		code = refused(c, answer);
+		goto out;
+	}
+	code = 0;
+	if (c->is_json)
+		print_json(json_object_get(answer, "result"), JSON_INDENT(2));
+	else if (c->with_all && v->show == show_drops)
+		show_drops_all(json_object_get(answer, "result"));
+	else
+		v->show(json_object_get(answer, "result"));
+out:
+	if (fd >= 0)
+		close(fd);
+	json_decref(args);
+	json_decref(answer);
+	return code;
+}
+
+// stats --watch: until interrupted, or the reader of a pipe leaves.
+static int watch(const struct command *c)
+{
+	bool is_terminal = isatty(STDOUT_FILENO);
+	json_t *args = json_object(), *before = NULL, *answer = NULL;
+	char error[512];
+	int fd = connect_to(c), code = EXIT_WRONG_USE;
+
+	while (fd >= 0) {
+		const json_t *result;
+
+		if (ctl_request(fd, "stats", args, &answer, error, sizeof(error)) < 0) {
+			fail(0, "%s", error);
+			break;
+		}
+		if (!json_is_true(json_object_get(answer, "ok"))) {
+			code = refused(c, answer);
+			break;
+		}
+		result = json_object_get(answer, "result");
+		if (c->is_json) {
+			print_json(result, JSON_COMPACT);
+		} else {
+			if (is_terminal)
+				fputs("\033[H\033[J", stdout);
+			show_stats_rates(result, before ? json_object_get(before, "result") : NULL);
+			fputs(is_terminal ? "\nCtrl-C ends this\n" : "\n", stdout);
+		}
+		if (fflush(stdout) != 0) {
+			code = 0;
+			break;
+		}
+		json_decref(before);
+		before = answer;
+		answer = NULL;
+		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+	}
+	if (fd >= 0)
+		close(fd);
+	json_decref(args);
+	json_decref(before);
+	json_decref(answer);
+	return code;
+}
+
+// Works without a control plane, and then says no more than its own.
+static int run_version(const struct command *c)
+{
+	json_t *all = json_pack("{s:s, s:i, s:i, s:n, s:n}", "turnpikectl", TURNPIKE_VERSION,
+				"protocol", CTL_PROTOCOL_VERSION, "layout", (int)SHM_LAYOUT_VERSION,
+				"controlplane", "dataplane");
+	json_t *args = json_object(), *answer = NULL;
+	char path[CTL_PATH_BYTES], error[512];
+	int fd = -ENOENT;
+
+	if (c->socket || ctl_path(c->instance, "ctl.sock", path) == 0)
+		fd = ctl_connect(c->socket ? c->socket : path, c->instance, error, sizeof(error));
+	if (fd >= 0 && ctl_request(fd, "version", args, &answer, error, sizeof(error)) == 0)
+		json_object_update_existing(all, json_object_get(answer, "result"));
+	if (fd >= 0)
+		close(fd);
+	if (c->is_json) {
+		print_json(all, JSON_INDENT(2));
+	} else {
+		printf("turnpikectl  %s\n", TURNPIKE_VERSION);
+		if (answer)
+			show_version(all);
+	}
+	json_decref(answer);
+	json_decref(args);
+	json_decref(all);
+	return 0;
+}
+
+// Finds the verb of one or two words; *n_words says how many it has.
+static const struct verb *find_verb(char **words, int n, int *n_words)
+{
+	for (const struct verb *v = verbs; v->name; v++) {
+		size_t first = strcspn(v->name, " ");
+		bool has_two = v->name[first] == ' ';
+
+		if (n < 1 + has_two || strlen(words[0]) != first ||
+		    strncmp(words[0], v->name, first) != 0)
+			continue;
+		if (has_two && strcmp(words[1], v->name + first + 1) != 0)
+			continue;
+		*n_words = 1 + has_two;
+		return v;
+	}
+	return NULL;
+}
+
+static const struct option long_options[] = {
+	{ "instance", required_argument, NULL, 'i' },
+	{ "socket", required_argument, NULL, 's' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "user", required_argument, NULL, 'u' },
+	{ "peer", required_argument, NULL, 'p' },
+	{ "client", required_argument, NULL, 'c' },
+	{ "listener", required_argument, NULL, 'l' },
+	{ "relayed", required_argument, NULL, 'r' },
+	{ "channel", required_argument, NULL, 'n' },
+	{ "limit", required_argument, NULL, 'm' },
+	{ "watch", no_argument, NULL, 'w' },
+	{ "all", no_argument, NULL, 'a' },
+	{ NULL, 0, NULL, 0 },
+};
+
+// Which verbs' options were given, as enum option_bit; -1 to print the usage and fail, -2 for help, -3 for the version.
+static int read_options(int argc, char **argv, struct command *c)
+{
+	int given = 0, o;
+
+	while ((o = getopt_long(argc, argv, "i:s:jhVwa", long_options, NULL)) >= 0) {
+		switch (o) {
+		case 'i':
+			c->instance = optarg;
+			break;
+		case 's':
+			c->socket = optarg;
+			break;
+		case 'j':
+			c->is_json = true;
+			break;
+		case 'h':
+			return -2;
+		case 'V':
+			return -3;
+		case 'u':
+			c->user = optarg;
+			given |= TAKES_USER;
+			break;
+		case 'p':
+			c->peer = optarg;
+			given |= TAKES_PEER;
+			break;
+		case 'c':
+			c->client = optarg;
+			given |= TAKES_CLIENT;
+			break;
+		case 'l':
+			c->listener = optarg;
+			given |= TAKES_LISTENER;
+			break;
+		case 'r':
+			c->relayed = optarg;
+			given |= TAKES_RELAYED;
+			break;
+		case 'n':
+			c->channel = optarg;
+			given |= TAKES_CHANNEL;
+			break;
+		case 'm':
+			c->limit = optarg;
+			given |= TAKES_LIMIT;
+			break;
+		case 'w':
+			c->is_watching = true;
+			given |= TAKES_WATCH;
+			break;
+		case 'a':
+			c->with_all = true;
+			given |= TAKES_ALL;
+			break;
+		default:
+			return -1;
+		}
+	}
+	return given;
+}
+
+int main(int argc, char **argv)
+{
+	struct command c = { .instance = "default" };
+	const struct verb *v;
+	int given, n_words = 0, n_left;
+
+	signal(SIGPIPE, SIG_IGN);
+	given = read_options(argc, argv, &c);
+	if (given == -2) {
+		print_usage(stdout);
+		return 0;
+	}
+	if (given == -3) {
+		puts("turnpikectl " TURNPIKE_VERSION);
+		return 0;
+	}
+	if (given == -1 || optind == argc) {
+		print_usage(stderr);
+		return EXIT_WRONG_USE;
+	}
+	v = find_verb(argv + optind, argc - optind, &n_words);
+	if (!v)
+		return fail(EXIT_WRONG_USE, "unknown verb '%s'; see: turnpikectl --help",
+			    argv[optind]);
+	if ((unsigned)given & ~v->takes)
+		return fail(EXIT_WRONG_USE,
+			    "'%s' does not take one of these options; see: "
+			    "turnpikectl --help",
+			    v->name);
+	n_left = argc - optind - n_words;
+	if (n_left != (v->operand ? 1 : 0))
+		return fail(EXIT_WRONG_USE, "usage: turnpikectl %s%s%s", v->name,
+			    v->operand ? " " : "", v->operand ? v->operand : "");
+	if (v->operand)
+		c.operand = argv[optind + n_words];
+	if (v->local)
+		return v->local(&c);
+	return c.is_watching ? watch(&c) : ask(&c, v);
+}
