@@ -1,0 +1,72 @@
+// RFC 2544's throughput search. One thread.
+#include "bench/blast/search.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RESOLUTION_DEFAULT 0.02
+#define TRIALS_MAX         40
+// A generator that cannot send what a trial asks for has found its own limit, not the relay's.
+#define OFFERED_SHARE_MIN 0.98
+
+static bool trial_passes(const struct search_options *o, const struct trial_result *r, double rate)
+{
+	const struct tally *t = &r->tally;
+
+	return (double)tally_lost(t) <= o->loss_tolerance * (double)t->sent && t->corrupted == 0 &&
+	       t->bad_checksum == 0 && t->misdirected == 0 && t->duplicates == 0 &&
+	       r->offered_pps >= rate * OFFERED_SHARE_MIN;
+}
+
+int search_run(struct blast_port *port, struct flow_set *flows, struct mix *mix,
+	       const struct search_options *o, struct search_result *out)
+{
+	double resolution = o->resolution > 0 ? o->resolution : RESOLUTION_DEFAULT;
+	struct trial_options trial = o->trial;
+	struct trial_result r;
+	double low = 0;
+	double high = o->max_pps;
+	double rate;
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (high <= 0) {
+		trial.rate_pps = 0;
+		ret = trial_run(port, flows, mix, &trial, &r);
+		if (ret < 0)
+			return ret;
+		out->n_trials++;
+		high = r.received_pps * 1.05;
+	}
+	rate = high;
+	while (out->n_trials < TRIALS_MAX && high > 0) {
+		bool passed = false;
+
+		trial.rate_pps = rate;
+		trial.warmup_seconds = 0;
+		for (uint32_t i = 0; i <= o->n_retries && !passed; i++) {
+			ret = trial_run(port, flows, mix, &trial, &r);
+			if (ret < 0)
+				return ret;
+			out->n_trials++;
+			passed = trial_passes(o, &r, rate);
+			if (!o->is_quiet)
+				fprintf(stderr, "  %12.0f pps: lost %lu of %lu%s\n", rate,
+					(unsigned long)tally_lost(&r.tally),
+					(unsigned long)r.tally.sent, passed ? "" : " (too many)");
+		}
+		if (passed) {
+			low = rate;
+			out->best = r;
+			out->rate_pps = r.received_pps;
+			if (rate >= high)
+				break;
+		} else {
+			high = rate;
+		}
+		if (high - low <= resolution * high)
+			break;
+		rate = (low + high) / 2;
+	}
+	return 0;
+}
