@@ -39,11 +39,12 @@ static void set_n_used(struct shm_flow_writer *w, uint32_t n_used)
 	__atomic_store_n(&w->table->n_used, n_used, __ATOMIC_RELAXED);
 }
 
-// Whether the slot word names an entry that a reader could reach by its key and that nothing before it claims: the first
-// in its walk with that key, in range, with the tag of its key. `marked` says which entries were claimed already.
+// Whether the slot names an entry that a reader finds through it: in range, under the tag of its key, near enough to its home,
+// and the first slot on the way from there that leads to this key. `marked` says which entries were claimed already.
 static bool slot_is_sound(struct shm_flow_writer *w, const uint32_t *marked, uint32_t bucket_idx,
-			  uint64_t word, uint32_t *out_probes)
+			  uint32_t slot_idx, uint32_t *out_probes)
 {
+	uint64_t word = w->buckets[bucket_idx].slot[slot_idx];
 	uint32_t entry_idx = (uint32_t)word;
 	const struct shm_flow_key *key;
 	uint64_t hash;
@@ -63,16 +64,15 @@ static bool slot_is_sound(struct shm_flow_writer *w, const uint32_t *marked, uin
 		uint32_t match = shm_bucket_match(b, shm_flow_tag(hash));
 
 		for (; match; match &= match - 1) {
-			uint64_t other = b->slot[shm_match_slot(match)];
+			uint32_t other_idx = (uint32_t)b->slot[shm_match_slot(match)];
 
-			if (other == word)
-				goto sound;
-			if ((uint32_t)other < w->view.n_entries &&
-			    shm_flow_key_equal(&w->entries[(uint32_t)other].key, key))
+			if (probe == probes && shm_match_slot(match) == slot_idx)
+				break;
+			if (other_idx != 0 && other_idx < w->view.n_entries &&
+			    shm_flow_key_equal(&w->entries[other_idx].key, key))
 				return false;
 		}
 	}
-sound:
 	*out_probes = probes;
 	return true;
 }
@@ -100,7 +100,7 @@ static void take_stock(struct shm_flow_writer *w)
 
 			if (word == 0)
 				continue;
-			if (!slot_is_sound(w, marked, i, word, &probes)) {
+			if (!slot_is_sound(w, marked, i, s, &probes)) {
 				__atomic_store_n(&b->slot[s], 0, __ATOMIC_RELEASE);
 				continue;
 			}
