@@ -1,6 +1,6 @@
-// Finds out whether a frame is ours, by headers and maps alone: the one decision that the XDP filter
-// and the ingress guard share, so that what the filter would take is exactly what the guard keeps
-// from the kernel. Reads the frame, writes only tp_fragments.
+// Finds out whether a frame is ours, by headers and maps alone: the one decision that the XDP
+// filter and the ingress guard share, so that what the filter would take is exactly what the guard
+// keeps from the kernel. Reads the frame, writes only tp_fragments.
 //
 // Accepts Ethernet with at most one VLAN tag, IPv4 with options, IPv6 with up to four hop-by-hop,
 // destination, routing or fragment headers, and UDP behind it. Refuses to guess: what it cannot
@@ -65,8 +65,8 @@ static __always_inline int place_elsewhere(struct packet *p, __u32 counter)
 	return PLACE_ELSEWHERE;
 }
 
-// A fragment without ports. It is ours unless its first fragment was seen going to a port of the kernel's; one that
-// overtakes its first fragment goes to the worker, whose reassembly drops it.
+// A fragment without ports. It is ours unless its first fragment was seen going to a port of the
+// kernel's; one that overtakes its first fragment goes to the worker, whose reassembly drops it.
 static __always_inline int place_later_fragment(struct packet *p, __u32 identification)
 {
 	struct xdp_filter_fragment_key key = {};
@@ -192,7 +192,8 @@ static __always_inline int classify_ip6(struct packet *p, void *data_end)
 					return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
 				return place_later_fragment(p, identification);
 			}
-			// An atomic fragment (RFC 6946) is reassembled by the worker like any other.
+			// An atomic fragment (RFC 6946) is reassembled by the worker like any
+			// other.
 			is_fragment = true;
 		}
 		next = extension->next_header;

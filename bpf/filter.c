@@ -97,7 +97,8 @@ int xdp_filter_open(const char *run_dir, struct xdp_filter **out, struct xdp_fil
 	f = filter_new();
 	if (!f)
 		return xdp_error_set(err, -ENOMEM, "out of memory");
-	// The program's own object says what the maps look like; loading it without its program creates and pins them.
+	// The program's own object says what the maps look like; loading it without its program
+	// creates and pins them.
 	ret = xdp_object_load(run_dir, XDP_FILTER_OBJECT, true, &object, err);
 	if (ret < 0)
 		goto fail_free;
@@ -395,8 +396,8 @@ int xdp_filter_configure(struct xdp_filter *f, const struct xdp_filter_config *c
 	if (ret < 0)
 		goto out_free;
 
-	// Listeners before the addresses that make them seen, and away only behind them: at no moment does a port that stays
-	// look like the kernel's.
+	// Listeners before the addresses that make them seen, and away only behind them: at no
+	// moment does a port that stays look like the kernel's.
 	ret = bpf_map_update_elem(f->map_fd[MAP_SETTINGS], &zero, &settings, BPF_ANY);
 	if (ret == 0)
 		ret = map_put_all(f->map_fd[MAP_LISTENERS], w->listener_key,

@@ -26,19 +26,20 @@ struct xdp_filter; // open maps
 
 // ---- bpffs
 
-// Creates <run_dir>/bpf and mounts a bpffs there unless one is. Needs CAP_SYS_ADMIN. -EOPNOTSUPP: the
-// kernel has no bpffs.
+// Creates <run_dir>/bpf and mounts a bpffs there unless one is. Needs CAP_SYS_ADMIN. -EOPNOTSUPP:
+// the kernel has no bpffs.
 int xdp_filter_mount(const char *run_dir, struct xdp_filter_error *err);
 // Undoes it, all pins with it. 0 also when nothing is mounted.
 int xdp_filter_unmount(const char *run_dir, struct xdp_filter_error *err);
-// Gives the calling thread, and the threads it starts later, a mount namespace in which /sys/fs/bpf is
-// <run_dir>/bpf, because DPDK's AF_XDP driver pins below /sys/fs/bpf. Call it before EAL, single-threaded.
+// Gives the calling thread, and the threads it starts later, a mount namespace in which /sys/fs/bpf
+// is <run_dir>/bpf, because DPDK's AF_XDP driver pins below /sys/fs/bpf. Call it before EAL,
+// single-threaded.
 int xdp_filter_bind_default_root(const char *run_dir, struct xdp_filter_error *err);
 
 // ---- maps
 
-// Opens the pinned maps, creating those that are missing (so before or after the dataplane loaded the
-// program, in any order). -ESTALE: pins of another version. The caller closes.
+// Opens the pinned maps, creating those that are missing (so before or after the dataplane loaded
+// the program, in any order). -ESTALE: pins of another version. The caller closes.
 int xdp_filter_open(const char *run_dir, struct xdp_filter **out, struct xdp_filter_error *err);
 // Opens existing pins for reading only; -ENOENT when there are none.
 int xdp_filter_open_readonly(const char *run_dir, struct xdp_filter **out,
@@ -69,12 +70,13 @@ struct xdp_filter_config {
 	const char *software; // at most XDP_FILTER_SOFTWARE_MAX bytes; NULL: no SOFTWARE in answers
 };
 
-// Replaces the whole configuration under traffic: new entries first, then stale ones are removed, so
-// nothing that stays is missing for a moment. -EINVAL with a sentence on what is out of range.
+// Replaces the whole configuration under traffic: new entries first, then stale ones are removed,
+// so nothing that stays is missing for a moment. -EINVAL with a sentence on what is out of range.
 int xdp_filter_configure(struct xdp_filter *f, const struct xdp_filter_config *config,
 			 struct xdp_filter_error *err);
 
-// What is configured for an address and a port, for explanations. 0, or -ENOENT: that address is not ours.
+// What is configured for an address and a port, for explanations. 0, or -ENOENT: that address is
+// not ours.
 struct xdp_filter_port {
 	uint32_t accept;  // XDP_ACCEPT_* of the listener there; 0: no listener
 	bool is_relayed;  // in the relay range
@@ -92,8 +94,9 @@ const char *xdp_counter_text(uint32_t counter);
 
 // ---- programs
 
-// Path of an object ("stun_filter.bpf.o", "ingress_guard.bpf.o", …): $TURNPIKE_BPF_DIR, else ../bpf beside the running
-// executable's directory and its parents (the build tree), else the install path. -ENOENT when it is nowhere.
+// Path of an object ("stun_filter.bpf.o", "ingress_guard.bpf.o", …): $TURNPIKE_BPF_DIR, else ../bpf
+// beside the running executable's directory and its parents (the build tree), else the install
+// path. -ENOENT when it is nowhere.
 int xdp_filter_object_path(const char *name, char *out, size_t out_bytes,
 			   struct xdp_filter_error *err);
 
@@ -119,15 +122,17 @@ int xdp_filter_query(const char *run_dir, int ifindex, struct xdp_filter_attachm
 // Static: "none", "generic", "native", "offloaded".
 const char *xdp_filter_mode_name(enum xdp_filter_mode mode);
 
-// Attaches the filter from its object, native where the driver can and generic otherwise, for ports whose driver does
-// not do it (net_af_xdp does, through xdp_prog=). -EEXIST: there is a program already.
+// Attaches the filter from its object, native where the driver can and generic otherwise, for ports
+// whose driver does not do it (net_af_xdp does, through xdp_prog=). -EEXIST: there is a program
+// already.
 int xdp_filter_attach(const char *run_dir, int ifindex, struct xdp_filter_error *err);
-// Removes a filter of ours. 0 also when none is attached; -EEXIST: the program there is not ours or serves another
-// instance, and stays. With run_dir NULL a filter of any instance goes.
+// Removes a filter of ours. 0 also when none is attached; -EEXIST: the program there is not ours or
+// serves another instance, and stays. With run_dir NULL a filter of any instance goes.
 int xdp_filter_detach(const char *run_dir, int ifindex, struct xdp_filter_error *err);
 
-// The guard drops our UDP traffic at tc ingress while no filter is attached, so that the kernel never answers it with
-// ICMP port unreachable. Attaching replaces an older one of ours. -EOPNOTSUPP: kernel without clsact.
+// The guard drops our UDP traffic at tc ingress while no filter is attached, so that the kernel
+// never answers it with ICMP port unreachable. Attaching replaces an older one of ours.
+// -EOPNOTSUPP: kernel without clsact.
 int xdp_guard_attach(const char *run_dir, int ifindex, struct xdp_filter_error *err);
 int xdp_guard_detach(int ifindex, struct xdp_filter_error *err);
 

@@ -19,7 +19,8 @@ typedef __u64 uint64_t;
 #define xdp_static_assert(condition, text) static_assert(condition, text)
 #endif
 
-// Changes with any change of a struct or of the counters below; a pin of another version is refused.
+// Changes with any change of a struct or of the counters below; a pin of another version is
+// refused.
 #define XDP_FILTER_MAPS_VERSION 1
 
 #define XDP_FILTER_LOCALS_MAX    256
@@ -162,8 +163,8 @@ struct xdp_filter_bucket {
 };
 xdp_static_assert(sizeof(struct xdp_filter_bucket) == 16, "bump XDP_FILTER_MAPS_VERSION");
 
-// Key of tp_fragments, an LRU hash of datagrams whose first fragment went to a port of the kernel's;
-// the value is one unused byte.
+// Key of tp_fragments, an LRU hash of datagrams whose first fragment went to a port of the
+// kernel's; the value is one unused byte.
 // off size field              writer  meaning
 //   0   16 source             xdp     as in tp_locals
 //  16   16 destination        xdp     as in tp_locals

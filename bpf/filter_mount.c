@@ -136,7 +136,8 @@ int xdp_filter_bind_default_root(const char *run_dir, struct xdp_filter_error *e
 				     "(CAP_SYS_ADMIN)",
 				     strerror(-ret));
 	}
-	// What is mounted here stays here, while unmounts outside still arrive, so that this process holds no file system.
+	// What is mounted here stays here, while unmounts outside still arrive, so that this
+	// process holds no file system.
 	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
 		ret = -errno;
 		return xdp_error_set(err, ret, "cannot detach the mount namespace: %s",

@@ -173,7 +173,8 @@ int xdp_object_load(const char *run_dir, const char *name, bool maps_only, struc
 	ret = xdp_filter_object_path(name, path, sizeof(path), err);
 	if (ret < 0)
 		return ret;
-	// Two processes that start together may both find a pin missing; the slower one finds it at its next try.
+	// Two processes that start together may both find a pin missing; the slower one finds it at
+	// its next try.
 	for (int i = 0; i < LOAD_TRIES; i++) {
 		xdp_libbpf_quiet();
 		ret = open_and_load(path, pin_root, maps_only, out, err);

@@ -20,12 +20,13 @@ int xdp_bpffs_path(const char *run_dir, char out[PATH_MAX]);
 // 0, or -EOPNOTSUPP with a sentence when <run_dir>/bpf is no bpffs.
 int xdp_bpffs_check(const char *run_dir, struct xdp_filter_error *err);
 
-// libbpf prints on stderr; between these its first warning is kept instead, for the caller's sentence. Not nested.
+// libbpf prints on stderr; between these its first warning is kept instead, for the caller's
+// sentence. Not nested.
 void xdp_libbpf_quiet(void);
 const char *xdp_libbpf_speak(void); // "" when there was no warning
 
-// Opens and loads an object with its maps pinned below <run_dir>/bpf; with maps_only no program is loaded. The caller
-// closes. Retries when another process pins at the same moment.
+// Opens and loads an object with its maps pinned below <run_dir>/bpf; with maps_only no program is
+// loaded. The caller closes. Retries when another process pins at the same moment.
 int xdp_object_load(const char *run_dir, const char *name, bool maps_only, struct bpf_object **out,
 		    struct xdp_filter_error *err);
 

@@ -1,6 +1,6 @@
 // The pinned maps, as both BPF objects declare them, and the counter they move. User space never
-// includes this: it opens the pins. libbpf pins by name below the object's pin root and reuses a pin
-// that is there, which is how the control plane, the CLI and both programs meet.
+// includes this: it opens the pins. libbpf pins by name below the object's pin root and reuses a
+// pin that is there, which is how the control plane, the CLI and both programs meet.
 #ifndef TP_BPF_MAPS_BPF_H
 #define TP_BPF_MAPS_BPF_H
 

@@ -1,10 +1,10 @@
-// Answers a STUN Binding request in place (RFC 8489 §6.3.1, §14.2): checks its attributes, then sends
-// the frame back where it came from with XOR-MAPPED-ADDRESS, SOFTWARE where configured, and
-// FINGERPRINT where the request had one. All checksums are computed anew, because those of a request
-// that came over veth may be partial.
+// Answers a STUN Binding request in place (RFC 8489 §6.3.1, §14.2): checks its attributes, then
+// sends the frame back where it came from with XOR-MAPPED-ADDRESS, SOFTWARE where configured, and
+// FINGERPRINT where the request had one. All checksums are computed anew, because those of a
+// request that came over veth may be partial.
 //
-// The answer is longer than the request. Native veth has no tailroom, so the frame grows at its head
-// and every header is written again.
+// The answer is longer than the request. Native veth has no tailroom, so the frame grows at its
+// head and every header is written again.
 #ifndef TP_BPF_STUN_ANSWER_BPF_H
 #define TP_BPF_STUN_ANSWER_BPF_H
 
@@ -52,8 +52,9 @@ static __always_inline __u16 checksum_finish(__u64 sum)
 	return ~sum;
 }
 
-// Walks the attributes behind a checked header. ANSWERED_BINDING: go on; anything else is the frame's verdict. Attributes
-// that must be understood, and requests longer than usual, are the worker's.
+// Walks the attributes behind a checked header. ANSWERED_BINDING: go on; anything else is the
+// frame's verdict. Attributes that must be understood, and requests longer than usual, are the
+// worker's.
 static __always_inline __u32 binding_attributes(struct xdp_md *ctx, const struct stun_header *stun,
 						__u32 stun_offset, struct binding *b)
 {
@@ -108,7 +109,7 @@ static __always_inline __u32 binding_read(struct xdp_md *ctx, struct binding *b)
 		return XDP_COUNTER_DROPPED_MALFORMED_UDP;
 	b->eth = *eth;
 	if ((eth->h_dest[0] | eth->h_source[0]) & 1)
-		return XDP_COUNTER_STEERED_LISTENER; // multicast on the link: nothing to send back as it is
+		return XDP_COUNTER_STEERED_LISTENER; // multicast on the link
 	if (b->has_vlan) {
 		struct vlan_header *vlan = (void *)(eth + 1);
 
@@ -175,7 +176,8 @@ static __always_inline __u32 *answer_link(void *data, void *data_end, const stru
 	return (void *)(vlan + 1);
 }
 
-// The IP header; adds the pseudo header's addresses to the sum and returns where the UDP header goes.
+// The IP header; adds the pseudo header's addresses to the sum and returns where the UDP header
+// goes.
 static __always_inline struct udphdr *answer_ip(__u32 *l3, void *data_end, const struct binding *b,
 						__u32 udp_bytes, __u64 *sum)
 {
@@ -243,9 +245,10 @@ static __always_inline bool answer_software(__u32 **at, void *data_end, __u64 *s
 	return true;
 }
 
-// A Binding request, by the headers at their shortest (no IP options, no extension headers), with UDP and STUN headers
-// checked. Returns the counter to move; on ANSWERED_BINDING the frame is the answer. A function of its own, so that the
-// verifier walks it once instead of once per path that leads here.
+// A Binding request, by the headers at their shortest (no IP options, no extension headers), with
+// UDP and STUN headers checked. Returns the counter to move; on ANSWERED_BINDING the frame is the
+// answer. A function of its own, so that the verifier walks it once instead of once per path that
+// leads here.
 __attribute__((noinline)) __u32 stun_answer(struct xdp_md *ctx, __u32 is_v4, __u32 has_vlan)
 {
 	struct binding b = { .is_v4 = is_v4 != 0, .has_vlan = has_vlan != 0 };
@@ -299,8 +302,8 @@ __attribute__((noinline)) __u32 stun_answer(struct xdp_md *ctx, __u32 is_v4, __u
 	stun->length = bpf_htons(attrs_bytes);
 	stun->cookie = bpf_htonl(STUN_MAGIC_COOKIE);
 	__builtin_memcpy(stun->transaction_id, b.transaction_id, sizeof(b.transaction_id));
-	// The rest of the pseudo header, the UDP header and the STUN header. One's-complement words add
-	// in any grouping, as long as each 16-bit word keeps its place in memory.
+	// The rest of the pseudo header, the UDP header and the STUN header. One's-complement words
+	// add in any grouping, as long as each 16-bit word keeps its place in memory.
 	sum += bpf_htonl(IPPROTO_UDP << 16 | udp_bytes);
 	sum += (__u64)udp->source + udp->dest + udp->len;
 	sum += (__u64)stun->type + stun->length + stun->cookie;

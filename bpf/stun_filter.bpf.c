@@ -3,8 +3,8 @@
 // everything else to the kernel untouched. Softirq context, one packet at a time; writes counters,
 // rate buckets and tp_fragments.
 //
-// It needs no worker: while `xsks_map` is empty it answers Binding requests all the same and drops the
-// rest of our traffic, rather than have the kernel answer it with ICMP port unreachable.
+// It needs no worker: while `xsks_map` is empty it answers Binding requests all the same and drops
+// the rest of our traffic, rather than have the kernel answer it with ICMP port unreachable.
 #include "bpf/classify.bpf.h"
 #include "bpf/stun_answer.bpf.h"
 #include "dataplane/contract/wire/stun_numbers.h"
@@ -16,7 +16,8 @@
 #define NANO          1000000000ull
 #define REFILL_NS_MAX (60 * NANO) // keeps elapsed time * rate within 64 bits
 
-// Filled by the AF_XDP driver with one socket per queue; not pinned, so that it empties with its owner.
+// Filled by the AF_XDP driver with one socket per queue; not pinned, so that it empties with its
+// owner.
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
 	__uint(max_entries, XDP_FILTER_QUEUES_MAX);

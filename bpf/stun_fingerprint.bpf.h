@@ -1,5 +1,6 @@
-// STUN's FINGERPRINT (RFC 8489 §14.7) of a message in the frame: CRC-32 (IEEE 802.3) over whole 32-bit
-// words, four table steps at once; a message is always a multiple of four bytes. Little-endian hosts.
+// STUN's FINGERPRINT (RFC 8489 §14.7) of a message in the frame: CRC-32 (IEEE 802.3) over whole
+// 32-bit words, four table steps at once; a message is always a multiple of four bytes.
+// Little-endian hosts.
 #ifndef TP_BPF_STUN_FINGERPRINT_BPF_H
 #define TP_BPF_STUN_FINGERPRINT_BPF_H
 

@@ -1,5 +1,5 @@
-// Drives the filter's library from the veth test's script: set-up, attach, detach, counters, and a UDP
-// probe that tells silence from ICMP port unreachable. Plain process, one verb per run.
+// Drives the filter's library from the veth test's script: set-up, attach, detach, counters, and a
+// UDP probe that tells silence from ICMP port unreachable. Plain process, one verb per run.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
@@ -91,7 +91,10 @@ static int probe(const char *target)
 			ret = 1;
 	}
 	close(fd);
-	puts(ret == 0 ? "silent" : ret == -ECONNREFUSED ? "refused" : ret > 0 ? "answered" : "error");
+	puts(ret == 0               ? "silent"
+	     : ret == -ECONNREFUSED ? "refused"
+	     : ret > 0              ? "answered"
+				    : "error");
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "dataplane/contract/wire/stun.h"
@@ -94,21 +95,29 @@ static void append_ip6(struct frame *f, const struct frame_spec *spec,
 	*next = protocol;
 }
 
+static struct ip_endpoint endpoint_of(const char *text)
+{
+	struct ip_endpoint e;
+
+	if (ip_endpoint_parse(text, &e) < 0)
+		abort();
+	return e;
+}
+
 void frame_build(struct frame *f, const struct frame_spec *spec)
 {
 	const char *destination_text = spec->destination ? spec->destination : RELAY_V4;
 	const char *source_text = spec->source;
-	struct ip_endpoint source, destination;
+	struct ip_endpoint destination = endpoint_of(destination_text), source;
 	uint32_t l4_bytes = spec->payload_bytes + (spec->no_udp_header ? 0 : 8);
 	uint8_t *udp;
 	bool is_v4;
 
 	f->n_bytes = 0;
-	assert(ip_endpoint_parse(destination_text, &destination) == 0);
 	is_v4 = ip_address_is_v4(&destination.address);
 	if (!source_text)
 		source_text = is_v4 ? CLIENT_V4 : CLIENT_V6;
-	assert(ip_endpoint_parse(source_text, &source) == 0);
+	source = endpoint_of(source_text);
 
 	append_ethernet(f, spec, is_v4);
 	if (is_v4)

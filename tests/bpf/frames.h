@@ -1,6 +1,6 @@
-// Ethernet frames for the tests of the filter, built field by field from a description, so that each
-// test says only what differs from a plain STUN Binding request. Written apart from the filter's own
-// code; the checksums come from the contract's wire library.
+// Ethernet frames for the tests of the filter, built field by field from a description, so that
+// each test says only what differs from a plain STUN Binding request. Written apart from the
+// filter's own code; the checksums come from the contract's wire library.
 #ifndef TP_TESTS_BPF_FRAMES_H
 #define TP_TESTS_BPF_FRAMES_H
 
@@ -30,8 +30,7 @@ struct frame_spec {
 	uint32_t options_bytes;    // IPv4 options (no-operation), multiple of 4
 	const uint8_t *extensions; // IPv6: types of the extension headers before UDP
 	uint32_t n_extensions;
-	uint16_t
-		fragment; // IPv4: the field, host order; IPv6: offset and M of a fragment header at the end
+	uint16_t fragment; // IPv4: the field, host order; IPv6: offset and M of a fragment header
 	bool has_fragment_header; // IPv6
 	uint32_t identification;
 	uint8_t protocol;         // 0: UDP

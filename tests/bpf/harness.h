@@ -1,6 +1,6 @@
-// Loads the real BPF objects into the kernel and runs frames through them with BPF_PROG_TEST_RUN; every
-// run is held against the counters, so that a verdict without its counter fails. One per test process,
-// in a mount namespace of its own: nothing stays behind.
+// Loads the real BPF objects into the kernel and runs frames through them with BPF_PROG_TEST_RUN;
+// every run is held against the counters, so that a verdict without its counter fails. One per test
+// process, in a mount namespace of its own: nothing stays behind.
 #ifndef TP_TESTS_BPF_HARNESS_H
 #define TP_TESTS_BPF_HARNESS_H
 
@@ -26,8 +26,8 @@ struct harness {
 
 extern struct harness harness;
 
-// The lab's listeners and ranges: TURN on 198.18.0.2:3478 and [fd00:18::2]:3478, relayed ports 49152-65535 on
-// 198.18.0.2, 198.18.0.3 and fd00:18::2; Binding answered; no rate limit.
+// The lab's listeners and ranges: TURN on 198.18.0.2:3478 and [fd00:18::2]:3478, relayed ports
+// 49152-65535 on 198.18.0.2, 198.18.0.3 and fd00:18::2; Binding answered; no rate limit.
 struct xdp_filter_config harness_config(void);
 void harness_configure(const struct xdp_filter_config *config);
 

@@ -1,11 +1,12 @@
-// STUN Binding requests answered by the filter (RFC 8489 §6.3.1): which are, which are not, and what
-// the answers hold, read by the contract's parsers.
+// STUN Binding requests answered by the filter (RFC 8489 §6.3.1): which are, which are not, and
+// what the answers hold, read by the contract's parsers.
 #include "dataplane/contract/wire/stun.h"
 #include "tests/bpf/harness.h"
 
 TestSuite(answer, .init = harness_open, .fini = harness_close);
 
-// The whole answer: link and network turned round, checksums right, the mapped address the request's source.
+// The whole answer: link and network turned round, checksums right, the mapped address the
+// request's source.
 static void check_answer(const struct frame *request, const struct frame *answer,
 			 bool with_fingerprint, const char *software)
 {

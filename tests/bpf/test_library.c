@@ -1,5 +1,5 @@
-// The filter's library: mounting, opening, configuring, finding objects, and attaching to a veth in a
-// network namespace of the test's own.
+// The filter's library: mounting, opening, configuring, finding objects, and attaching to a veth in
+// a network namespace of the test's own.
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <net/if.h>

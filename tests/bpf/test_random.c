@@ -1,5 +1,6 @@
-// Random and mutated frames: none may stop the filter, each moves exactly one counter, the verdict is
-// that counter's, and what is passed or steered stays as it was. The seed is fixed and printed by a failure.
+// Random and mutated frames: none may stop the filter, each moves exactly one counter, the verdict
+// is that counter's, and what is passed or steered stays as it was. The seed is fixed and printed
+// by a failure.
 #include <stdlib.h>
 
 #include "dataplane/contract/wire/stun.h"

@@ -100,6 +100,17 @@ check "in the gap our ports are silent" silent "$(in_client "$tool" probe 198.18
 in_relay "$tool" attach $run port || die "attach again"
 check "after it requests are answered again" 198.18.0.10 "$(stun 198.18.0.2)"
 
+# Native XDP on veth refuses jumbo frames: the filter falls back to generic mode and works the same.
+in_relay "$tool" detach $run port && in_client ip link set dev port xdp off || die "native off"
+in_relay ip link set port mtu 9000 && in_client ip link set port mtu 9000 || die "mtu"
+in_relay "$tool" attach $run port || die "attach, generic"
+check "with jumbo frames the filter is generic" "generic guarded" "$(in_relay "$tool" query $run port)"
+check "generic, requests are answered over IPv4" 198.18.0.10 "$(stun 198.18.0.2)"
+check "generic, requests are answered over IPv6" fd00:18::10 "$(stun fd00:18::2)"
+guarded=$(counter guard_dropped)
+check "generic, relayed ports are silent" silent "$(in_client "$tool" probe 198.18.0.2:50000)"
+check "generic, the filter drops them before the guard" "$guarded" "$(counter guard_dropped)"
+
 in_relay "$tool" detach $run port && in_relay "$tool" unguard $run port || die "removal"
 check "nothing is left on the port" "none open" "$(in_relay "$tool" query $run port)"
 check "and the kernel refuses again" refused "$(in_client "$tool" probe 198.18.0.2:50000)"
