@@ -128,6 +128,9 @@ static void log_start(void)
 	default:
 		break;
 	}
+	if (engine.tables.are_workers_new)
+		log_warning("more workers are configured than before: restart the dataplane, its old "
+			    "workers reach this control plane no more");
 	log_info("version " TURNPIKE_VERSION
 		 ", instance %s: ready, realm %s, %u listeners, %u relay "
 		 "addresses, tables for %u allocations and %u flows",

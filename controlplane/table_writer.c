@@ -29,10 +29,10 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-static size_t workers_bytes(uint32_t n_entries)
+static size_t workers_bytes(uint32_t n_workers, uint32_t n_entries)
 {
 	return sizeof(struct shm_workers) +
-	       (size_t)SHM_WORKERS_MAX * n_entries * sizeof(struct shm_usage);
+	       (size_t)n_workers * n_entries * sizeof(struct shm_usage);
 }
 
 // Allocation records, then the usage base of each flow entry, then the totals of each allocation.
@@ -58,13 +58,59 @@ static void detach_all(struct table_writer *w)
 	}
 }
 
+// From here on the workers' own memory is only read.
+static int workers_reattach(struct table_writer *w, const char *instance)
+{
+	shm_segment_detach(&w->workers_segment);
+	w->workers_segment.base = NULL;
+	if (shm_segment_attach(instance, SHM_SEGMENT_WORKERS, false, &w->workers_segment) !=
+	    SHM_ATTACH_READY) {
+		w->workers_segment.base = NULL;
+		return -EIO;
+	}
+	w->workers = w->workers_segment.base;
+	return 0;
+}
+
+static void report_create(const char *what, int ret, char *error, size_t error_bytes)
+{
+	snprintf(error, error_bytes,
+		 "cannot create the shared segment \"%s\": %s; make room in /dev/shm or lower "
+		 "tables: "
+		 "max_allocations and max_flows, and run as root",
+		 what, strerror(-ret));
+}
+
+// Creates `workers` and `rings` for that many workers, not published yet.
+static int create_for_workers(struct table_writer *w, const struct config *config,
+			      const char **what)
+{
+	struct shm_workers *workers;
+	int ret;
+
+	*what = "workers";
+	ret = shm_segment_create(config->instance, SHM_SEGMENT_WORKERS,
+				 workers_bytes(config->n_workers, w->n_entries),
+				 &w->workers_segment);
+	if (ret < 0)
+		return ret;
+	workers = w->workers_segment.base;
+	workers->usage_offset = sizeof(struct shm_workers);
+	workers->n_entries = w->n_entries;
+	workers->n_workers = config->n_workers;
+	*what = "rings";
+	return shm_segment_create(config->instance, SHM_SEGMENT_RINGS,
+				  shm_rings_offset(config->n_workers, 0), &w->rings_segment);
+}
+
 // `tables` is published last: a dataplane that finds it finds the others as well.
 static int create_all(struct table_writer *w, const struct config *config, char *error,
 		      size_t error_bytes)
 {
+	struct shm_segment *in_order[] = { &w->keys_segment, &w->rings_segment, &w->workers_segment,
+					   &w->tables_segment };
 	struct shm_turn_table placement = { 0 };
 	size_t base_offset, totals_offset, turn_bytes;
-	struct shm_workers *workers;
 	const char *what = "tables";
 	int ret;
 
@@ -73,14 +119,7 @@ static int create_all(struct table_writer *w, const struct config *config, char 
 				 sizeof(struct shm_tables) + turn_bytes, &w->tables_segment);
 	if (ret < 0)
 		goto fail;
-	what = "workers";
-	ret = shm_segment_create(config->instance, SHM_SEGMENT_WORKERS, workers_bytes(w->n_entries),
-				 &w->workers_segment);
-	if (ret < 0)
-		goto fail;
-	what = "rings";
-	ret = shm_segment_create(config->instance, SHM_SEGMENT_RINGS,
-				 shm_rings_offset(SHM_WORKERS_MAX, 0), &w->rings_segment);
+	ret = create_for_workers(w, config, &what);
 	if (ret < 0)
 		goto fail;
 	what = "keys";
@@ -91,10 +130,6 @@ static int create_all(struct table_writer *w, const struct config *config, char 
 	if (ret < 0)
 		goto fail;
 
-	workers = w->workers_segment.base;
-	workers->usage_offset = sizeof(struct shm_workers);
-	workers->n_entries = w->n_entries;
-	workers->n_workers = SHM_WORKERS_MAX;
 	w->keys = w->keys_segment.base;
 	w->keys->n_allocations = w->n_allocations_max + 1;
 	w->tables = w->tables_segment.base;
@@ -110,9 +145,6 @@ static int create_all(struct table_writer *w, const struct config *config, char 
 		detach_all(w);
 		return ret;
 	}
-
-	struct shm_segment *in_order[] = { &w->keys_segment, &w->rings_segment, &w->workers_segment,
-					   &w->tables_segment };
 	for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++) {
 		what = shm_segment_kind_name(
 			((struct shm_segment_header *)in_order[i]->base)->kind);
@@ -120,25 +152,55 @@ static int create_all(struct table_writer *w, const struct config *config, char 
 		if (ret < 0)
 			goto fail;
 	}
-	// From here on the workers' own memory is only read.
-	shm_segment_detach(&w->workers_segment);
-	w->workers_segment.base = NULL;
 	what = "workers";
-	if (shm_segment_attach(config->instance, SHM_SEGMENT_WORKERS, false, &w->workers_segment) !=
-	    SHM_ATTACH_READY) {
-		ret = -EIO;
-		goto fail;
-	}
-	w->workers = w->workers_segment.base;
-	return 0;
+	ret = workers_reattach(w, config->instance);
+	if (ret == 0)
+		return 0;
 fail:
-	snprintf(error, error_bytes,
-		 "cannot create the shared segment \"%s\": %s; make room in /dev/shm or lower "
-		 "tables: "
-		 "max_allocations and max_flows, and run as root",
-		 what, strerror(-ret));
+	report_create(what, ret, error, error_bytes);
 	detach_all(w);
 	return ret;
+}
+
+// More workers are configured than the segments have room for: those two are made anew, and the dataplane must start anew to
+// find them, as it must for more workers anyway. Sessions stand in the other two; only the running counts begin at 0.
+static int replace_for_workers(struct table_writer *w, const struct config *config)
+{
+	const char *what;
+	int ret;
+
+	shm_segment_detach(&w->workers_segment);
+	shm_segment_detach(&w->rings_segment);
+	w->workers_segment.base = w->rings_segment.base = NULL;
+	ret = create_for_workers(w, config, &what);
+	if (ret == 0)
+		ret = shm_segment_publish(&w->rings_segment, config->instance);
+	if (ret == 0)
+		ret = shm_segment_publish(&w->workers_segment, config->instance);
+	if (ret == 0)
+		ret = workers_reattach(w, config->instance);
+	return ret;
+}
+
+static bool sizes_agree(const struct table_writer *w, const struct config *config)
+{
+	const struct shm_workers *workers = w->workers_segment.base;
+	struct shm_turn_table placement = { 0 };
+	size_t base_offset, totals_offset;
+
+	// Files are rounded up to large pages.
+	return w->tables->turn.n_entries == w->n_entries &&
+	       w->keys->n_allocations == w->n_allocations_max + 1 &&
+	       w->tables_segment.size_bytes >=
+		       sizeof(struct shm_tables) + shm_turn_table_size(sizeof(struct shm_tables),
+								       w->n_entries, &placement) &&
+	       w->keys_segment.size_bytes >= keys_bytes(w->n_allocations_max, w->n_entries,
+							&base_offset, &totals_offset) &&
+	       workers->n_entries == w->n_entries &&
+	       workers->usage_offset == sizeof(struct shm_workers) &&
+	       workers->n_workers <= SHM_WORKERS_MAX &&
+	       w->workers_segment.size_bytes >= workers_bytes(workers->n_workers, w->n_entries) &&
+	       w->rings_segment.size_bytes >= shm_rings_offset(workers->n_workers, 0);
 }
 
 // Attaches what a predecessor left. 0, or -errno with the sentence; nothing stays attached then.
@@ -149,9 +211,7 @@ static int adopt_all(struct table_writer *w, const struct config *config, char *
 						       SHM_SEGMENT_KEYS };
 	struct shm_segment *segments[] = { &w->workers_segment, &w->rings_segment,
 					   &w->keys_segment };
-	struct shm_turn_table placement = { 0 };
-	size_t base_offset, totals_offset;
-	const struct shm_workers *workers;
+	int ret;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		enum shm_attach_state state = shm_segment_attach(
@@ -159,27 +219,20 @@ static int adopt_all(struct table_writer *w, const struct config *config, char *
 
 		if (state != SHM_ATTACH_READY) {
 			segments[i]->base = NULL;
-			snprintf(error, error_bytes, "shared segment \"%s\" of instance %s: %s",
+			snprintf(error, error_bytes,
+				 "shared segment \"%s\" of instance %s: %s (stop both processes, "
+				 "then "
+				 "\"turnpikectl --instance %s segment remove\")",
 				 shm_segment_kind_name(kinds[i]), config->instance,
-				 shm_attach_state_text(state));
+				 shm_attach_state_text(state), config->instance);
 			detach_all(w);
 			return -EPROTO;
 		}
 	}
 	w->tables = w->tables_segment.base;
-	workers = w->workers_segment.base;
+	w->workers = w->workers_segment.base;
 	w->keys = w->keys_segment.base;
-	if (w->tables_segment.size_bytes !=
-		    sizeof(struct shm_tables) + shm_turn_table_size(sizeof(struct shm_tables),
-								    w->n_entries, &placement) ||
-	    w->tables->turn.n_entries != w->n_entries ||
-	    w->workers_segment.size_bytes != workers_bytes(w->n_entries) ||
-	    workers->usage_offset != sizeof(struct shm_workers) ||
-	    workers->n_entries != w->n_entries || workers->n_workers != SHM_WORKERS_MAX ||
-	    w->rings_segment.size_bytes != shm_rings_offset(SHM_WORKERS_MAX, 0) ||
-	    w->keys_segment.size_bytes !=
-		    keys_bytes(w->n_allocations_max, w->n_entries, &base_offset, &totals_offset) ||
-	    w->keys->n_allocations != w->n_allocations_max + 1) {
+	if (!sizes_agree(w, config)) {
 		snprintf(error, error_bytes,
 			 "the live segments of instance %s were made for other table sizes; set "
 			 "tables: "
@@ -190,8 +243,15 @@ static int adopt_all(struct table_writer *w, const struct config *config, char *
 		detach_all(w);
 		return -EPROTO;
 	}
-	w->workers = workers;
-	return 0;
+	if (w->workers->n_workers >= config->n_workers)
+		return 0;
+	w->are_workers_new = true;
+	ret = replace_for_workers(w, config);
+	if (ret < 0) {
+		report_create("workers", ret, error, error_bytes);
+		detach_all(w);
+	}
+	return ret;
 }
 
 int table_writer_open(struct table_writer *w, const struct config *config, char *error,
@@ -242,6 +302,8 @@ int table_writer_open(struct table_writer *w, const struct config *config, char 
 	keys_bytes(w->n_allocations_max, w->n_entries, &base_offset, &totals_offset);
 	w->usage_base = (struct shm_usage *)((uint8_t *)w->keys + base_offset);
 	w->totals = (struct table_writer_totals *)((uint8_t *)w->keys + totals_offset);
+	if (w->are_workers_new)
+		memset(w->usage_base, 0, (size_t)w->n_entries * sizeof(*w->usage_base));
 
 	ret = -ENOMEM;
 	free_idx = calloc(w->n_entries, sizeof(*free_idx));

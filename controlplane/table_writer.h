@@ -67,6 +67,7 @@ struct table_writer {
 	uint32_t n_free_neighbours;
 	uint64_t neighbour_seed[2];
 
+	bool are_workers_new; // `workers` and `rings` were replaced at adoption: a live dataplane must restart
 	bool is_withdrawn; // flows were withdrawn since the last advance of the grace generation
 };
 
