@@ -75,7 +75,7 @@ static int wait_for_segments(const char *instance, uint32_t *version)
 			ret = dp_settings_read(segments.tables, &settings, version, &why);
 			if (ret == 0)
 				return EXIT_CLEAN;
-			if (ret == -EINVAL && *version != 0) {
+			if (ret == -EINVAL && dp_settings_changed(segments.tables, 0)) {
 				dp_log(DP_LOG_ERROR,
 				       "the settings in shared memory are not valid (%s); restart "
 				       "turnpike-controlplane",

@@ -58,7 +58,7 @@ struct rte_mempool *dp_port_pool_create(const struct shm_settings *s, struct dp_
 	for (uint32_t i = 0; i < s->n_ports; i++)
 		wanted += (uint64_t)s->port[i].n_queues * MBUFS_PER_QUEUE;
 	if (s->memory_mb != 0 && affordable < wanted) {
-		if (affordable < wanted / 2)
+		if (affordable < wanted / 3)
 			dp_log(DP_LOG_WARNING,
 			       "memory_mb %u holds %lu packet buffers where the queues can take "
 			       "%lu; packets may be lost under load",

@@ -1,0 +1,514 @@
+// The pipeline under test: segments, EAL, ring ports, one worker, and the counters.
+#include "tests/burst/pipeline.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <rte_eal.h>
+#include <rte_eth_ring.h>
+#include <rte_ring.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/contract/shm/grace.h"
+#include "dataplane/contract/shm/segment.h"
+#include "dataplane/segments.h"
+
+#define INSTANCE  "burst"
+#define N_ENTRIES 4096
+#define N_PORTS   2
+
+struct dp_worker *worker;
+struct shm_settings settings;
+uint16_t hop_client = HOP_CLIENT;
+uint16_t hop_peer = HOP_PEER;
+
+static char directory[64];
+static struct shm_segment tables_segment;
+static struct shm_segment workers_segment;
+static struct shm_segment rings_segment;
+static struct shm_tables *tables;
+static struct shm_flow_writer writer;
+static uint32_t free_idx[N_ENTRIES];
+static struct shm_flow_retired retired[N_ENTRIES];
+static struct dp_segments attached;
+static struct dp_shared shared;
+static struct rte_ring *rx_ring[N_PORTS];
+static struct rte_ring *tx_ring[N_PORTS];
+static uint64_t baseline[DP_COUNTER_COUNT];
+
+static const uint8_t hop_mac[][6] = {
+	[HOP_CLIENT] = { 2, 0, 0, 0, 0, 0xc1 },    [HOP_PEER] = { 2, 0, 0, 0, 0, 0xfe },
+	[HOP_PEER_VLAN] = { 2, 0, 0, 0, 0, 0xfd }, [HOP_UNRESOLVED] = { 0 },
+	[HOP_NARROW] = { 2, 0, 0, 0, 0, 0xfa },
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+struct ip_endpoint endpoint(const char *text)
+{
+	struct ip_endpoint e;
+
+	cr_assert_eq(ip_endpoint_parse(text, &e), 0, "not an endpoint: %s", text);
+	return e;
+}
+
+// ---- segments
+
+static void set_local(uint32_t i, const char *text, uint8_t flags)
+{
+	struct ip_endpoint e = endpoint(text);
+
+	memcpy(settings.local[i].address, e.address.bytes, 16);
+	settings.local[i].flags = flags;
+	if (flags & SHM_LOCAL_F_RELAY) {
+		settings.local[i].relay_port_min = 49152;
+		settings.local[i].relay_port_max = 65535;
+	}
+}
+
+static void add_rule(const char *prefix, uint8_t action)
+{
+	struct shm_peer_rule *r = &settings.peer_rule[settings.n_peer_rules++];
+	struct ip_prefix p;
+
+	cr_assert_eq(ip_prefix_parse(prefix, &p), 0);
+	memcpy(r->address, p.address.bytes, 16);
+	r->length_bits = p.length_bits;
+	r->action = action;
+}
+
+static void settings_fill(void)
+{
+	settings = (struct shm_settings){
+		.n_workers = 1,
+		.n_ports = N_PORTS,
+		.n_locals = LOCALS,
+		.n_listeners = 2,
+		.punt_per_source_per_sec = 1000,
+		.punt_burst_pkts = 2000,
+		.realm_bytes = sizeof(REALM) - 1,
+		.realm = REALM,
+		.memory_mb = 20,
+		.challenge_secret = { 1, 2, 3, 4 },
+		.listener = { { .local_idx = LISTENER_V4, .port_be = 0x960d },
+			      { .local_idx = LISTENER_V6, .port_be = 0x960d } },
+	};
+	for (uint32_t i = 0; i < N_PORTS; i++) {
+		struct shm_port_settings *p = &settings.port[i];
+
+		snprintf(p->device, sizeof(p->device), "net_ring_burst%u", i);
+		p->n_queues = 1;
+		p->mtu_bytes = i == 1 ? NARROW_MTU : 1500;
+	}
+	set_local(LISTENER_V4, LISTEN_V4, SHM_LOCAL_F_LISTENER);
+	set_local(RELAY_V4, RELAYED_V4, SHM_LOCAL_F_RELAY);
+	set_local(LISTENER_V6, LISTEN_V6, SHM_LOCAL_F_LISTENER);
+	set_local(RELAY_V6, RELAYED_V6, SHM_LOCAL_F_RELAY);
+	add_rule("203.0.113.0/24", SHM_PEER_ALLOW);
+	add_rule("203.0.113.200/32", SHM_PEER_DENY);
+	add_rule("2001:db8:f::/48", SHM_PEER_ALLOW);
+}
+
+void settings_publish(void)
+{
+	uint32_t next = !tables->active_settings;
+
+	tables->settings[next] = settings;
+	__atomic_store_n(&tables->active_settings, next, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&tables->settings_version, 1, __ATOMIC_ACQ_REL);
+}
+
+static void segments_create(void)
+{
+	uint64_t front = RTE_ALIGN_CEIL(sizeof(struct shm_tables), 64);
+	struct shm_turn_table placement;
+	size_t table_bytes = shm_turn_table_size(front, N_ENTRIES, &placement);
+	struct shm_workers *ws;
+
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_TABLES, front + table_bytes,
+					&tables_segment),
+		     0);
+	tables = tables_segment.base;
+	for (int i = 0; i < 3; i++)
+		placement.hash_seed[i] = 0x1234567 * (uint64_t)(i + 1);
+	tables->turn = placement;
+	settings_publish();
+	cr_assert_eq(shm_flow_writer_init(&writer, tables, tables_segment.size_bytes, &tables->turn,
+					  free_idx, retired),
+		     0);
+	for (uint32_t i = HOP_CLIENT; i <= HOP_NARROW; i++) {
+		if (i != HOP_UNRESOLVED)
+			tables->neighbour[i].word = shm_neighbour_word(
+				hop_mac[i], i == HOP_PEER_VLAN ? 77 : 0, i == HOP_NARROW ? 1 : 0);
+	}
+
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_WORKERS,
+					sizeof(*ws) + N_ENTRIES * sizeof(struct shm_usage),
+					&workers_segment),
+		     0);
+	ws = workers_segment.base;
+	ws->usage_offset = sizeof(*ws);
+	ws->n_entries = N_ENTRIES;
+	ws->n_workers = 1;
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_RINGS, shm_rings_offset(1, 0),
+					&rings_segment),
+		     0);
+	cr_assert_eq(shm_segment_publish(&rings_segment, INSTANCE), 0);
+	cr_assert_eq(shm_segment_publish(&workers_segment, INSTANCE), 0);
+	cr_assert_eq(shm_segment_publish(&tables_segment, INSTANCE), 0);
+}
+
+// ---- life
+
+static void eal_start(void)
+{
+	char *argv[] = { (char *)"burst",
+			 (char *)"--no-huge",
+			 (char *)"--no-pci",
+			 (char *)"--no-shconf",
+			 (char *)"-m",
+			 (char *)"64",
+			 (char *)"-l",
+			 (char *)"0",
+			 (char *)"--no-telemetry",
+			 (char *)"--iova-mode=va",
+			 (char *)"--log-level=*:error",
+			 NULL };
+
+	cr_assert_geq(rte_eal_init((int)RTE_DIM(argv) - 1, argv), 0, "EAL does not start");
+}
+
+static void ports_open(void)
+{
+	struct dp_port_error err;
+
+	shared.pool = dp_port_pool_create(&settings, &err);
+	cr_assert_not_null(shared.pool, "%s", err.text);
+	for (uint32_t i = 0; i < N_PORTS; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "rx%u", i);
+		rx_ring[i] = rte_ring_create(name, 1024, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		snprintf(name, sizeof(name), "tx%u", i);
+		tx_ring[i] = rte_ring_create(name, 1024, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		snprintf(name, sizeof(name), "burst%u", i);
+		cr_assert_geq(rte_eth_from_rings(name, &rx_ring[i], 1, &tx_ring[i], 1, 0), 0);
+		cr_assert_eq(dp_port_open(&shared.port[i], &settings.port[i], i, 1, "/nonexistent",
+					  shared.pool, &err),
+			     0, "%s", err.text);
+	}
+	shared.n_ports = N_PORTS;
+}
+
+void pipeline_init(void)
+{
+	enum shm_segment_kind kind;
+	const char *why = "";
+
+	snprintf(directory, sizeof(directory), "/tmp/burst.XXXXXX");
+	cr_assert_not_null(mkdtemp(directory));
+	setenv("TURNPIKE_SHM_DIR", directory, 1);
+	settings_fill();
+	segments_create();
+	cr_assert_eq(dp_segments_attach(INSTANCE, &attached, &kind), SHM_ATTACH_READY);
+	cr_assert_eq(dp_segments_check(&attached, 1, &why), 0, "%s", why);
+
+	eal_start();
+	shared.tables = attached.tables;
+	shared.workers = attached.workers;
+	shared.rings = attached.rings;
+	shared.flows = attached.flows;
+	shared.wake_fd = attached.wake_fd;
+	shared.n_workers = 1;
+	ports_open();
+	cr_assert_eq(dp_worker_create(&shared, 0, &worker), 0);
+}
+
+void pipeline_fini(void)
+{
+	struct frame f;
+
+	while (receive(&f))
+		;
+	dp_worker_destroy(worker);
+	// Whatever was taken from the pool came back, so nothing leaks per packet.
+	if (rte_mempool_in_use_count(shared.pool) != 0)
+		cr_assert_fail("%u packet buffers are lost", rte_mempool_in_use_count(shared.pool));
+	for (uint32_t i = 0; i < N_PORTS; i++)
+		dp_port_close(&shared.port[i]);
+	dp_segments_detach(&attached);
+	shm_segment_detach(&tables_segment);
+	shm_segment_detach(&workers_segment);
+	shm_segment_detach(&rings_segment);
+	shm_instance_remove(INSTANCE);
+	rmdir(directory);
+	rte_eal_cleanup();
+}
+
+// ---- what the control plane would program
+
+static uint8_t local_of(const char *text)
+{
+	struct ip_endpoint e = endpoint(text);
+
+	for (uint8_t i = 0; i < LOCALS; i++) {
+		if (memcmp(settings.local[i].address, e.address.bytes, 16) == 0)
+			return i;
+	}
+	cr_assert_fail("not a local address: %s", text);
+	return 0;
+}
+
+static const char *listener_of(const char *client)
+{
+	return client[0] == '[' ? LISTEN_V6 : LISTEN_V4;
+}
+
+static void publish(struct shm_flow *f, bool live)
+{
+	uint32_t idx;
+
+	f->expires_at_ns = live ? now_ns() + 1000000000000 : now_ns() - 1000000000;
+	cr_assert_eq(shm_flow_publish(&writer, f, f->expires_at_ns, &idx), 0);
+}
+
+static void key_set(struct shm_flow_key *k, enum shm_flow_kind kind, const char *far_end,
+		    const char *local)
+{
+	struct ip_endpoint e = endpoint(far_end);
+	struct ip_endpoint l = endpoint(local);
+
+	memset(k, 0, sizeof(*k));
+	memcpy(k->address, e.address.bytes, 16);
+	k->port_be = kind == SHM_FLOW_PERMISSION ? 0 : e.port_be;
+	k->local_port_be = l.port_be;
+	k->local_idx = local_of(local);
+	k->kind = kind;
+}
+
+static void target_set(struct shm_flow *f, const char *to, const char *from)
+{
+	struct ip_endpoint t = endpoint(to);
+	struct ip_endpoint s = endpoint(from);
+
+	memcpy(f->to_address, t.address.bytes, 16);
+	f->to_port_be = t.port_be;
+	f->from_local_idx = local_of(from);
+	f->from_port_be = s.port_be;
+}
+
+void program_allocation(const char *client, const char *relayed, bool live)
+{
+	struct shm_flow f = { 0 };
+
+	key_set(&f.key, SHM_FLOW_ALLOCATION, client, listener_of(client));
+	f.from_local_idx = local_of(relayed);
+	f.from_port_be = endpoint(relayed).port_be;
+	publish(&f, live);
+}
+
+void program_permission(const char *client, const char *relayed, const char *peer, bool live)
+{
+	struct shm_flow f = { 0 };
+
+	key_set(&f.key, SHM_FLOW_PERMISSION, peer, relayed);
+	target_set(&f, client, listener_of(client));
+	f.neighbour_idx = hop_client;
+	f.peer_neighbour_idx = hop_peer;
+	publish(&f, live);
+}
+
+void program_channel(const char *client, const char *relayed, const char *peer, uint16_t channel,
+		     bool live)
+{
+	struct shm_flow up = { 0 };
+	struct shm_flow down = { 0 };
+
+	key_set(&up.key, SHM_FLOW_CHANNEL, client, listener_of(client));
+	up.key.channel_be = __builtin_bswap16(channel);
+	up.channel_be = up.key.channel_be;
+	target_set(&up, peer, relayed);
+	up.neighbour_idx = hop_peer;
+	publish(&up, live);
+
+	key_set(&down.key, SHM_FLOW_PEER, peer, relayed);
+	down.channel_be = __builtin_bswap16(channel);
+	target_set(&down, client, listener_of(client));
+	down.neighbour_idx = hop_client;
+	publish(&down, live);
+}
+
+void program_flow(const char *client, const char *relayed, const char *peer, uint16_t channel)
+{
+	program_allocation(client, relayed, true);
+	program_permission(client, relayed, peer, true);
+	program_channel(client, relayed, peer, channel, true);
+}
+
+struct shm_usage usage_of(const struct shm_flow_key *key)
+{
+	const struct shm_flow *f = shm_flow_lookup(&attached.flows, key);
+
+	cr_assert_not_null(f);
+	return worker->usage[f - attached.flows.entries];
+}
+
+// ---- frames in and out
+
+void put_bytes(uint32_t port_idx, const void *bytes, uint32_t n)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(shared.pool);
+	char *to;
+
+	cr_assert_not_null(m);
+	to = rte_pktmbuf_append(m, (uint16_t)n);
+	cr_assert_not_null(to, "frame of %u bytes", n);
+	memcpy(to, bytes, n);
+	cr_assert_eq(rte_ring_enqueue(rx_ring[port_idx], m), 0);
+}
+
+void poll_once(void)
+{
+	dp_worker_poll(worker);
+}
+
+void send_bytes(uint32_t port_idx, const void *bytes, uint32_t n)
+{
+	put_bytes(port_idx, bytes, n);
+	poll_once();
+}
+
+void send_datagram(const struct dress *d, const void *payload, uint32_t n)
+{
+	uint8_t frame[FRAME_BYTES_MAX];
+
+	send_bytes(0, frame, frame_build(frame, d, payload, n));
+}
+
+struct rte_mbuf *take_raw(uint32_t port_idx)
+{
+	struct rte_mbuf *m;
+
+	return rte_ring_dequeue(tx_ring[port_idx], (void **)&m) == 0 ? m : NULL;
+}
+
+bool receive(struct frame *out)
+{
+	for (uint32_t i = 0; i < N_PORTS; i++) {
+		const uint8_t *udp;
+		struct rte_mbuf *m = take_raw(i);
+
+		if (m == NULL)
+			continue;
+		cr_assert_eq(m->nb_segs, 1, "a chain left, which not every driver sends");
+		cr_assert_leq(m->pkt_len, FRAME_BYTES_MAX);
+		out->port_idx = i;
+		out->length_bytes = m->pkt_len;
+		memcpy(out->bytes, rte_pktmbuf_mtod(m, void *), m->pkt_len);
+		rte_pktmbuf_free(m);
+		switch (ip_udp_parse(out->bytes, out->length_bytes, &out->view)) {
+		case IP_UDP_OK:
+			break;
+		case IP_UDP_FRAGMENT:
+			return true;
+		default:
+			cr_assert_fail("a frame left that is no UDP datagram");
+		}
+		udp = out->bytes + out->view.l4_offset;
+		if (out->view.udp_checksum_be == 0 && out->view.is_v4)
+			return true;
+		cr_assert_eq(udp_checksum(&out->view.source.address, &out->view.destination.address,
+					  udp, (uint16_t)(8 + out->view.payload_bytes)),
+			     out->view.udp_checksum_be, "UDP checksum of what left is wrong");
+		return true;
+	}
+	return false;
+}
+
+void expect_nothing_sent(void)
+{
+	struct frame f;
+
+	cr_assert_not(receive(&f), "a frame left");
+}
+
+void expect_datagram(struct frame *f, const char *from, const char *to, const void *payload,
+		     uint32_t n)
+{
+	struct ip_endpoint source = endpoint(from);
+	struct ip_endpoint destination = endpoint(to);
+
+	cr_assert(receive(f), "nothing left");
+	cr_assert(ip_endpoint_equal(&f->view.source, &source), "from elsewhere than %s", from);
+	cr_assert(ip_endpoint_equal(&f->view.destination, &destination), "not to %s", to);
+	cr_assert_eq(f->view.payload_bytes, n, "%u bytes instead of %u", f->view.payload_bytes, n);
+	cr_assert_arr_eq(f->bytes + f->view.payload_offset, payload, n);
+	cr_assert_eq(f->length_bytes, f->view.payload_offset + n, "bytes behind the datagram");
+	expect_nothing_sent();
+}
+
+// ---- counters
+
+uint64_t counted(enum dp_counter c)
+{
+	return worker->state->counter[c] - baseline[c];
+}
+
+static bool is_outcome(enum dp_counter c)
+{
+	switch (c) {
+	case DP_COUNTER_UP_CHANNEL:
+	case DP_COUNTER_UP_SEND:
+	case DP_COUNTER_DOWN_CHANNEL:
+	case DP_COUNTER_DOWN_DATA:
+	case DP_COUNTER_BINDING:
+	case DP_COUNTER_CHALLENGE:
+	case DP_COUNTER_PUNT:
+	case DP_COUNTER_KERNEL:
+	case DP_COUNTER_FRAGMENT_HELD:
+		return true;
+	case DP_DROP_TX_FULL:
+	case DP_DROP_BAD_INJECT:
+		// Of packets that have had their outcome, or that came from no port.
+		return false;
+	default:
+		return c >= DP_DROP_FIRST;
+	}
+}
+
+void expect_only(enum dp_counter expected)
+{
+	for (uint32_t i = 0; i < DP_COUNTER_COUNT; i++) {
+		if (!is_outcome((enum dp_counter)i))
+			continue;
+		cr_assert_eq(counted((enum dp_counter)i), i == expected, "%s is %lu, expected %s",
+			     dp_counter_info[i].name, (unsigned long)counted((enum dp_counter)i),
+			     dp_counter_info[expected].name);
+	}
+	for (uint32_t i = 0; i < DP_COUNTER_COUNT; i++)
+		baseline[i] = worker->state->counter[i];
+}
+
+uint64_t n_received(void)
+{
+	return worker->state->counter[DP_COUNTER_RX_PKTS];
+}
+
+uint64_t n_outcomes(void)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < DP_COUNTER_COUNT; i++) {
+		if (is_outcome((enum dp_counter)i))
+			n += worker->state->counter[i];
+	}
+	return n + worker->n_fragments_waiting;
+}
