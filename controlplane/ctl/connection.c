@@ -88,8 +88,8 @@ int ctl_connect(const char *path, const char *instance, char *error, size_t erro
 		snprintf(
 			error, error_bytes,
 			"no control plane answers at %s (%s); is it running? see: systemctl status "
-			"turnpike-controlplane@%s%s",
-			path, strerror(-ret), instance, others);
+			"turnpike-controlplane%s",
+			path, strerror(-ret), others);
 		return ret;
 	}
 	return fd;

@@ -54,8 +54,8 @@ int run_segment_remove(const struct command *c)
 		if (ret == -EWOULDBLOCK) {
 			fail(0,
 			     "turnpike-%s of instance %s is running; stop it first: systemctl stop "
-			     "turnpike-%s@%s",
-			     process[i], c->instance, process[i], c->instance);
+			     "turnpike-%s",
+			     process[i], c->instance, process[i]);
 			goto out;
 		}
 		if (ret < 0) {

@@ -13,7 +13,11 @@ void show_allocations(const json_t *r)
 	size_t i, n = json_array_size(at(r, "allocations"));
 
 	if (n == 0) {
-		print_line("none of %.0f live allocations matches", at_number(r, "live"));
+		if (at_number(r, "live") == 0)
+			print_line("no allocation is live");
+		else
+			print_line("none of the %.0f live allocations matches",
+				   at_number(r, "live"));
 		return;
 	}
 	table_init(&t, heads);

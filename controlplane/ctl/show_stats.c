@@ -23,17 +23,15 @@ static void add_group(struct table *t, const json_t *now, const json_t *before, 
 		table_cell(t, "%s", group);
 		table_cell(t, "%s", name);
 		table_cell(t, "%.0f", n);
-		if (seconds > 0)
+		if (t->n_columns == 4)
 			table_cell(t, "%s/s", unit_count(rate, u));
-		else
-			table_cell(t, "%s", "");
 	}
 }
 
 void show_stats_rates(const json_t *r, const json_t *before)
 {
 	static const char *const heads[] = { "<WHERE", "<COUNTER", ">TOTAL", ">RATE", NULL };
-	static const char *const heads_once[] = { "<WHERE", "<COUNTER", ">TOTAL", "<", NULL };
+	static const char *const heads_once[] = { "<WHERE", "<COUNTER", ">TOTAL", NULL };
 	double seconds = before ? (at_number(r, "at_ns") - at_number(before, "at_ns")) / 1e9 : 0;
 	char p50[UNIT_BYTES], p99[UNIT_BYTES], p999[UNIT_BYTES], flows[UNIT_BYTES];
 	struct table t;

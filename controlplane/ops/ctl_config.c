@@ -92,12 +92,14 @@ json_t *ctl_config_show(struct ctl_call *call)
 	const struct engine *e = call->engine;
 	const struct config *c = e->config;
 	json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:I, s:I, s:b, s:I, s:{s:I, s:I}, s:{s:o, "
+		"{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:b, s:I, s:{s:I, s:I}, "
+		"s:{s:o, "
 		"s:o}, "
 		"s:o, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:{s:b}}",
 		"file", e->config_path, "instance", c->instance, "realm", c->realm,
-		"software_attribute", c->software_attribute, "listeners", endpoints(c), "relay",
-		relays(c), "users", users(c), "n_users", (json_int_t)c->n_users, "n_rest_secrets",
+		"software_attribute", c->software_attribute, "rfc5766_channels",
+		c->rfc5766_channels, "listeners", endpoints(c), "relay", relays(c), "users",
+		users(c), "n_users", (json_int_t)c->n_users, "n_rest_secrets",
 		(json_int_t)c->n_rest_secrets, "has_nonce_secret", c->nonce_secret != NULL,
 		"lifetime_max_seconds", (json_int_t)c->lifetime_max_s, "quota", "total",
 		(json_int_t)c->quota_total, "per_user", (json_int_t)c->quota_per_user, "peers",

@@ -117,10 +117,13 @@ static const struct shm_flow *check_permission(struct explain *x)
 
 	ip_address_format(&x->peer.address, peer, sizeof(peer));
 	if (!f) {
-		explain_drop(x, EXPLAIN_BOTH, "permission", "no_permission", "no_permission",
-			     "the client has to send CreatePermission or ChannelBind for that "
-			     "address, and again within 300 s (RFC 8656, section 9)",
-			     "the allocation has no permission for %s", peer);
+		explain_drop(
+			x, EXPLAIN_BOTH, "permission", "no_permission", "no_permission",
+			"the client has to send CreatePermission or ChannelBind for that "
+			"address, and again within 300 s (RFC 8656, section 9)",
+			"the allocation has no permission for %s: the client never asked for one, "
+			"or did not renew it",
+			peer);
 		return NULL;
 	}
 	expires = flow_expiry(f);

@@ -219,6 +219,7 @@ static void explain_absent(struct explain *x)
 		explain_ended(x, ended, text);
 		return;
 	}
+	note_scarcity(x);
 	turn_allocation_each(x->engine->turn, collect_sibling, &s);
 	if (s.n > 0) {
 		explain_drop(x, EXPLAIN_BOTH, "allocation", "no_allocation", "no_allocation",
