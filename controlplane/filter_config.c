@@ -45,7 +45,9 @@ void filter_config_apply(struct engine *e)
 	for (uint32_t i = 0; i < config->n_listeners && i < SHM_LISTENERS_MAX; i++) {
 		listeners[filter.n_listeners++] = (struct xdp_filter_config_listener){
 			.endpoint = config->listeners[i].endpoint,
-			.accept = XDP_ACCEPT_TURN,
+			// Channel numbers above RFC 8656's look like what RFC 9443 gives to QUIC.
+			.accept =
+				XDP_ACCEPT_TURN | (config->rfc5766_channels ? XDP_ACCEPT_QUIC : 0),
 		};
 	}
 	for (uint32_t i = 0; i < config->n_relays && i < SHM_LOCALS_MAX; i++) {

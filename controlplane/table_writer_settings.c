@@ -115,6 +115,7 @@ static int settings_build(const struct config *config, const struct shm_settings
 	}
 	out->n_workers = config->n_workers;
 	out->idle = config->idle;
+	out->flags = config->rfc5766_channels ? SHM_SETTINGS_F_RFC5766_CHANNELS : 0;
 	out->n_ports = config->n_ports;
 	out->n_listeners = config->n_listeners;
 	out->n_peer_rules = config->n_peer_rules;

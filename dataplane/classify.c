@@ -25,8 +25,8 @@ static void classify_channel(struct dp_worker *w, struct dp_packet *p)
 {
 	uint16_t channel;
 
-	if (!turn_channel_data_parse(p->frame + p->view.payload_offset, p->view.payload_bytes,
-				     &channel, &p->data_bytes)) {
+	if (!turn_channel_data_parse_upto(p->frame + p->view.payload_offset, p->view.payload_bytes,
+					  w->settings.channel_max, &channel, &p->data_bytes)) {
 		dp_drop(w, p, DP_DROP_BAD_CHANNEL_DATA);
 		return;
 	}
@@ -100,11 +100,14 @@ static void classify_stun(struct dp_worker *w, struct dp_packet *p)
 // RFC 8656 §12.5, §11.2: what a client sends is ChannelData or STUN.
 static void classify_client(struct dp_worker *w, struct dp_packet *p)
 {
+	uint8_t first;
+
 	if (p->view.payload_bytes == 0) {
 		dp_drop(w, p, DP_DROP_UNKNOWN_FIRST_BYTE);
 		return;
 	}
-	switch (wire_demux(p->frame[p->view.payload_offset])) {
+	first = p->frame[p->view.payload_offset];
+	switch (wire_demux(first)) {
 	case WIRE_KIND_CHANNEL:
 		classify_channel(w, p);
 		return;
@@ -112,7 +115,11 @@ static void classify_client(struct dp_worker *w, struct dp_packet *p)
 		classify_stun(w, p);
 		return;
 	default:
-		dp_drop(w, p, DP_DROP_UNKNOWN_FIRST_BYTE);
+		// The numbers of RFC 5766, where the operator lets them in.
+		if (first > TURN_CHANNEL_MAX >> 8 && first <= w->settings.channel_max >> 8)
+			classify_channel(w, p);
+		else
+			dp_drop(w, p, DP_DROP_UNKNOWN_FIRST_BYTE);
 	}
 }
 

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "dataplane/contract/wire/turn.h"
+
 static_assert((int)PEER_ACTION_ALLOW == SHM_PEER_ALLOW && (int)PEER_ACTION_DENY == SHM_PEER_DENY,
 	      "the policy takes the rules of the settings as they are");
 static_assert(DP_LOCAL_SLOTS >= 2 * SHM_LOCALS_MAX && SHM_LOCALS_MAX < DP_LOCAL_NONE,
@@ -46,6 +48,8 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 	s->punt_per_sec = raw->punt_per_source_per_sec;
 	s->punt_burst_pkts =
 		raw->punt_burst_pkts > 0 ? raw->punt_burst_pkts : raw->punt_per_source_per_sec;
+	s->channel_max = raw->flags & SHM_SETTINGS_F_RFC5766_CHANNELS ? TURN_CHANNEL_RFC5766_MAX
+								      : TURN_CHANNEL_MAX;
 	s->realm_bytes = raw->realm_bytes;
 	memcpy(s->realm, raw->realm, sizeof(s->realm));
 	memcpy(s->challenge_secret, raw->challenge_secret, sizeof(s->challenge_secret));

@@ -26,6 +26,7 @@ struct dp_settings {
 	uint32_t n_ports;
 	uint32_t n_locals;
 	uint32_t idle; // enum shm_idle
+	uint16_t channel_max;
 	uint32_t punt_per_sec;
 	uint32_t punt_burst_pkts;
 	uint32_t realm_bytes;

@@ -41,6 +41,7 @@ struct config {
 	char instance[SHM_INSTANCE_NAME_MAX];
 	char *realm;
 	bool software_attribute; // SOFTWARE in Allocate and Refresh answers
+	bool rfc5766_channels;   // channel numbers up to 0x7FFF
 
 	struct config_listener *listeners;
 	uint32_t n_listeners;

@@ -47,6 +47,7 @@ int config_read_names(struct config_reader *r)
 	if (!r->config->realm)
 		return -ENOMEM;
 	r->config->software_attribute = f->software_attribute ? *f->software_attribute : true;
+	r->config->rfc5766_channels = f->rfc5766_channels && *f->rfc5766_channels;
 	return 0;
 }
 

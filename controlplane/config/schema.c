@@ -107,6 +107,8 @@ static const cyaml_schema_field_t top_fields[] = {
 	NEEDED_TEXT("realm", struct file_config, realm),
 	CYAML_FIELD_BOOL_PTR("software_attribute", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
 			     struct file_config, software_attribute),
+	CYAML_FIELD_BOOL_PTR("rfc5766_channels", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_config, rfc5766_channels),
 	CYAML_FIELD_SEQUENCE_COUNT("listeners", CYAML_FLAG_POINTER, struct file_config, listeners,
 				   n_listeners, &listener_entry, 0, LIST_MAX),
 	CYAML_FIELD_MAPPING_PTR("relay", CYAML_FLAG_POINTER, struct file_config, relay,

@@ -75,6 +75,7 @@ struct file_config {
 	char *instance;
 	char *realm;
 	bool *software_attribute;
+	bool *rfc5766_channels;
 	struct file_listener *listeners;
 	uint32_t n_listeners;
 	struct file_relay *relay;

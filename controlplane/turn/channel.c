@@ -12,7 +12,9 @@ static uint16_t read_binding(const struct turn_call *c, uint16_t *channel, struc
 	    stun_xor_address_get(&c->msg, &address, peer) < 0 || peer->port_be == 0)
 		return 400;
 	*channel = bytes_get_be16(number.value);
-	if (*channel < TURN_CHANNEL_MIN || *channel > TURN_CHANNEL_MAX)
+	if (*channel < TURN_CHANNEL_MIN ||
+	    *channel > (c->server->config->rfc5766_channels ? TURN_CHANNEL_RFC5766_MAX
+							    : TURN_CHANNEL_MAX))
 		return 400;
 	return 0;
 }

@@ -76,6 +76,7 @@ static const uint32_t layout_facts[] = {
 	FIELD(shm_settings, challenge_secret),
 	FIELD(shm_settings, realm),
 	FIELD(shm_settings, worker_cpu),
+	FIELD(shm_settings, flags),
 	FIELD(shm_settings, reserved),
 	FIELD(shm_settings, port),
 	FIELD(shm_settings, local),

@@ -31,6 +31,8 @@ static const char *check_counts(const struct shm_settings *s)
 		return "n_peer_rules";
 	if (s->punt_per_source_per_sec != 0 && s->punt_burst_pkts == 0)
 		return "punt_burst_pkts";
+	if (s->flags & ~(uint32_t)SHM_SETTINGS_F_RFC5766_CHANNELS)
+		return "flags";
 	if (s->realm_bytes >= sizeof(s->realm))
 		return "realm_bytes";
 	if (s->memory_mb > SETTINGS_MEMORY_MB_MAX)

@@ -89,6 +89,8 @@ enum shm_idle {
 	SHM_IDLE_COUNT
 };
 
+#define SHM_SETTINGS_F_RFC5766_CHANNELS 0x01 // channel numbers up to 0x7FFF, not only RFC 8656's
+
 // off  size field                    writer meaning
 //   0     4 n_workers                cp     1..SHM_WORKERS_MAX
 //   4     4 idle                     cp     enum shm_idle
@@ -103,7 +105,8 @@ enum shm_idle {
 //  40    16 challenge_secret         cp     key of nonces, wire/challenge.h
 //  56   128 realm                    cp
 // 184    64 worker_cpu               cp     CPU of worker i, uint32_t each; UINT32_MAX = let the dataplane choose
-// 248    16 reserved                 cp     0
+// 248     4 flags                    cp     SHM_SETTINGS_F_*
+// 252    12 reserved                 cp     0
 // 264  2304 port                     cp
 // 2568 1536 local                    cp
 // 4104  128 listener                 cp
@@ -122,7 +125,8 @@ struct shm_settings {
 	uint8_t challenge_secret[16];
 	char realm[128];
 	uint32_t worker_cpu[SHM_WORKERS_MAX];
-	uint8_t reserved[16];
+	uint32_t flags;
+	uint8_t reserved[12];
 	struct shm_port_settings port[SHM_PORTS_MAX];
 	struct shm_local local[SHM_LOCALS_MAX];
 	struct shm_listener listener[SHM_LISTENERS_MAX];

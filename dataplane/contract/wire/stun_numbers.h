@@ -51,6 +51,7 @@
 
 #define TURN_CHANNEL_MIN          0x4000
 #define TURN_CHANNEL_MAX          0x4FFF
+#define TURN_CHANNEL_RFC5766_MAX  0x7FFF
 #define TURN_CHANNEL_HEADER_BYTES 4
 #define TURN_TRANSPORT_UDP        17
 

@@ -4,17 +4,26 @@
 
 #include "dataplane/contract/wire/stun.h"
 
-// A ChannelData message in a datagram: channel number, and length of the application data behind the 4-byte header.
-// Over UDP the datagram may be longer (padding), never shorter: false then, or when the channel is outside 0x4000..0x4FFF.
-static inline bool turn_channel_data_parse(const uint8_t *buf, size_t len_bytes, uint16_t *channel,
-					   uint16_t *data_bytes)
+// A ChannelData message in a datagram: channel number, and length of the application data behind the 4-byte header. Over UDP the
+// datagram may be longer (padding), never shorter: false then, or when the channel is outside 0x4000..channel_max. RFC 5766 had
+// numbers up to 0x7FFF (TURN_CHANNEL_RFC5766_MAX).
+static inline bool turn_channel_data_parse_upto(const uint8_t *buf, size_t len_bytes,
+						uint16_t channel_max, uint16_t *channel,
+						uint16_t *data_bytes)
 {
 	if (len_bytes < TURN_CHANNEL_HEADER_BYTES)
 		return false;
 	*channel = bytes_get_be16(buf);
 	*data_bytes = bytes_get_be16(buf + 2);
-	return *channel >= TURN_CHANNEL_MIN && *channel <= TURN_CHANNEL_MAX &&
+	return *channel >= TURN_CHANNEL_MIN && *channel <= channel_max &&
 	       (size_t)*data_bytes + TURN_CHANNEL_HEADER_BYTES <= len_bytes;
+}
+
+// The same with RFC 8656's numbers, 0x4000..0x4FFF.
+static inline bool turn_channel_data_parse(const uint8_t *buf, size_t len_bytes, uint16_t *channel,
+					   uint16_t *data_bytes)
+{
+	return turn_channel_data_parse_upto(buf, len_bytes, TURN_CHANNEL_MAX, channel, data_bytes);
 }
 
 // What a Send indication asks for. `data` points into the datagram.

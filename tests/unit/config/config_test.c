@@ -64,6 +64,7 @@ Test(config, defaults)
 	cr_expect_str_eq(c->instance, "default");
 	cr_expect_str_eq(c->realm, "relay.example");
 	cr_expect(c->software_attribute);
+	cr_expect_not(c->rfc5766_channels);
 	cr_assert_eq(c->n_listeners, 1);
 	cr_expect_eq(ntohs(c->listeners[0].endpoint.port_be), 3478);
 	cr_expect(ip_address_is_v4(&c->listeners[0].endpoint.address));
@@ -106,6 +107,7 @@ Test(config, everything)
 	struct config *c = parse("instance: edge-1\n"
 				 "realm: relay.example\n"
 				 "software_attribute: false\n"
+				 "rfc5766_channels: true\n"
 				 "listeners:\n"
 				 "  - {address: 192.0.2.1, port: 3478}\n"
 				 "  - {address: 192.0.2.1, port: 443}\n"
@@ -142,6 +144,7 @@ Test(config, everything)
 	cr_assert_not_null(c, "%s", error);
 	cr_expect_str_eq(c->instance, "edge-1");
 	cr_expect_not(c->software_attribute);
+	cr_expect(c->rfc5766_channels);
 	cr_expect_eq(c->n_listeners, 3);
 	cr_expect_eq(c->n_relays, 2);
 	cr_expect_eq(c->relay_port_min, 20000);

@@ -71,6 +71,9 @@ Test(turn, rfc8656_12_channel_numbers)
 		cr_assert_eq(turn_channel_data_parse(buf, 4, &channel, &data_bytes),
 			     number >= 0x4000 && number <= 0x4fff, "0x%x", number);
 		cr_assert_eq(channel, number);
+		cr_assert_eq(turn_channel_data_parse_upto(buf, 4, TURN_CHANNEL_RFC5766_MAX,
+							  &channel, &data_bytes),
+			     number >= 0x4000 && number <= 0x7fff, "0x%x", number);
 	}
 }
 
