@@ -173,7 +173,7 @@ Test(config, everything)
 	cr_expect_eq(c->ports[1].settings.n_queues, 1);
 	cr_expect(c->ports[1].has_gateway_mac);
 	cr_expect_eq(c->ports[1].gateway_mac[0], 2);
-	cr_expect_eq(c->ports[1].line, 25);
+	cr_expect_eq(c->ports[1].line, 26);
 	cr_expect_eq(c->memory_mb, 1024);
 	cr_expect_eq(c->max_flows, 4000);
 	cr_expect_eq(c->punt_per_source_per_sec, 0);
