@@ -87,31 +87,47 @@ static json_t *workers(const struct config *c)
 			 c->idle == SHM_IDLE_POLL ? "poll" : "adaptive");
 }
 
+static json_t *limits(const struct config *c)
+{
+	return json_pack("{s:I, s:I, s:I, s:I}", "punt_per_source_per_second",
+			 (json_int_t)c->punt_per_source_per_sec, "punt_burst",
+			 (json_int_t)c->punt_burst_pkts, "filter_stun_per_source_per_second",
+			 (json_int_t)c->filter_stun_per_source_per_sec, "filter_stun_burst",
+			 (json_int_t)c->filter_stun_burst_pkts);
+}
+
+// Named and ordered as in the file.
 json_t *ctl_config_show(struct ctl_call *call)
 {
-	const struct engine *e = call->engine;
-	const struct config *c = e->config;
-	json_t *o = json_pack(
-		"{s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:I, s:I, s:b, s:I, s:{s:I, s:I}, "
-		"s:{s:o, "
-		"s:o}, "
-		"s:o, s:o, s:I, s:{s:I, s:I}, s:{s:I, s:I, s:I, s:I}, s:{s:b}}",
-		"file", e->config_path, "instance", c->instance, "realm", c->realm,
-		"software_attribute", c->software_attribute, "rfc5766_channels",
-		c->rfc5766_channels, "listeners", endpoints(c), "relay", relays(c), "users",
-		users(c), "n_users", (json_int_t)c->n_users, "n_rest_secrets",
-		(json_int_t)c->n_rest_secrets, "has_nonce_secret", c->nonce_secret != NULL,
-		"lifetime_max_seconds", (json_int_t)c->lifetime_max_s, "quota", "total",
-		(json_int_t)c->quota_total, "per_user", (json_int_t)c->quota_per_user, "peers",
-		"allow", rules(c, SHM_PEER_ALLOW), "deny", rules(c, SHM_PEER_DENY), "ports",
-		ports(c), "workers", workers(c), "memory_mb", (json_int_t)c->memory_mb, "tables",
-		"max_allocations", (json_int_t)c->max_allocations, "max_flows",
-		(json_int_t)c->max_flows, "limits", "punt_per_source_per_second",
-		(json_int_t)c->punt_per_source_per_sec, "punt_burst",
-		(json_int_t)c->punt_burst_pkts, "filter_stun_per_source_per_second",
-		(json_int_t)c->filter_stun_per_source_per_sec, "filter_stun_burst",
-		(json_int_t)c->filter_stun_burst_pkts, "filter", "answer_stun",
-		c->filter_answers_stun);
+	const struct config *c = call->engine->config;
+	json_t *o = json_object();
 
+	json_object_set_new(o, "file", json_string(call->engine->config_path));
+	json_object_set_new(o, "instance", json_string(c->instance));
+	json_object_set_new(o, "realm", json_string(c->realm));
+	json_object_set_new(o, "software_attribute", json_boolean(c->software_attribute));
+	json_object_set_new(o, "rfc5766_channels", json_boolean(c->rfc5766_channels));
+	json_object_set_new(o, "listeners", endpoints(c));
+	json_object_set_new(o, "relay", relays(c));
+	json_object_set_new(o, "users", users(c));
+	json_object_set_new(o, "n_users", json_integer(c->n_users));
+	json_object_set_new(o, "n_rest_secrets", json_integer(c->n_rest_secrets));
+	json_object_set_new(o, "has_nonce_secret", json_boolean(c->nonce_secret));
+	json_object_set_new(o, "lifetime_max_seconds", json_integer(c->lifetime_max_s));
+	json_object_set_new(o, "quota",
+			    json_pack("{s:I, s:I}", "total", (json_int_t)c->quota_total, "per_user",
+				      (json_int_t)c->quota_per_user));
+	json_object_set_new(o, "peers",
+			    json_pack("{s:o, s:o}", "allow", rules(c, SHM_PEER_ALLOW), "deny",
+				      rules(c, SHM_PEER_DENY)));
+	json_object_set_new(o, "ports", ports(c));
+	json_object_set_new(o, "workers", workers(c));
+	json_object_set_new(o, "memory_mb", json_integer(c->memory_mb));
+	json_object_set_new(o, "tables",
+			    json_pack("{s:I, s:I}", "max_allocations",
+				      (json_int_t)c->max_allocations, "max_flows",
+				      (json_int_t)c->max_flows));
+	json_object_set_new(o, "limits", limits(c));
+	json_object_set_new(o, "filter", json_pack("{s:b}", "answer_stun", c->filter_answers_stun));
 	return o;
 }

@@ -109,8 +109,10 @@ static bool check_policy(struct explain *x)
 
 // ---- permission and channel
 
+// ChannelData passes on its channel's entry, which holds the permission's expiry too; all else needs the permission's entry.
 static const struct shm_flow *check_permission(struct explain *x)
 {
+	unsigned directions = x->channel ? EXPLAIN_DOWN : EXPLAIN_BOTH;
 	const struct shm_flow *f = lookup_peer(x, &x->peer, SHM_FLOW_PERMISSION);
 	char peer[IP_ENDPOINT_TEXT_MAX];
 	uint64_t expires;
@@ -118,7 +120,7 @@ static const struct shm_flow *check_permission(struct explain *x)
 	ip_address_format(&x->peer.address, peer, sizeof(peer));
 	if (!f) {
 		explain_drop(
-			x, EXPLAIN_BOTH, "permission", "no_permission", "no_permission",
+			x, directions, "permission", "no_permission", "no_permission",
 			"the client has to send CreatePermission or ChannelBind for that "
 			"address, and again within 300 s (RFC 8656, section 9)",
 			"the allocation has no permission for %s: the client never asked for one, "
@@ -128,7 +130,7 @@ static const struct shm_flow *check_permission(struct explain *x)
 	}
 	expires = flow_expiry(f);
 	if (expires <= x->now_ns) {
-		explain_drop(x, EXPLAIN_BOTH, "permission", "permission_expired",
+		explain_drop(x, directions, "permission", "permission_expired",
 			     "permission_expired",
 			     "the client has to send CreatePermission or ChannelBind within every "
 			     "300 s (RFC 8656, section 9)",
@@ -136,7 +138,7 @@ static const struct shm_flow *check_permission(struct explain *x)
 			     seconds_since(x, expires));
 		return NULL;
 	}
-	explain_pass(x, EXPLAIN_BOTH, "permission", "for %s, expires in %.0f s", peer,
+	explain_pass(x, directions, "permission", "for %s, expires in %.0f s", peer,
 		     -seconds_since(x, expires));
 	return f;
 }
@@ -151,9 +153,11 @@ static bool find_channel_of_peer(void *arg, const struct turn_channel_info *c)
 }
 
 // The named channel; its peer becomes the peer asked about when none was named.
-static void check_channel(struct explain *x, bool has_permission)
+static void check_channel(struct explain *x)
 {
 	const struct shm_flow *f = lookup_channel(x, x->channel);
+	const struct shm_flow *p = lookup_peer(x, &x->peer, SHM_FLOW_PERMISSION);
+	bool has_permission = x->has_peer && p && flow_expiry(p) > x->now_ns;
 	struct ip_endpoint bound;
 	char bound_text[IP_ENDPOINT_TEXT_MAX], peer[IP_ENDPOINT_TEXT_MAX];
 	uint64_t expires, own;
@@ -165,12 +169,13 @@ static void check_channel(struct explain *x, bool has_permission)
 				     "channel 0x%04x is not bound; that peer's channel is 0x%04x",
 				     x->channel, x->bound_channel);
 		else
-			explain_drop(x, EXPLAIN_UP, "channel", "no_channel", "no_channel",
-				     "the client has to send ChannelBind, and again within 600 s; "
-				     "numbers are 0x4000 to 0x4fff",
-				     "channel 0x%04x is not bound on this allocation%s", x->channel,
-				     has_permission ? "; Send indications to that peer get through"
-						    : "");
+			explain_drop(
+				x, EXPLAIN_UP, "channel", "no_channel", "no_channel",
+				"the client has to send ChannelBind, and again within 600 s; "
+				"numbers are 0x4000 to 0x4fff (to 0x7fff with rfc5766_channels)",
+				"channel 0x%04x is not bound on this allocation%s", x->channel,
+				has_permission ? "; Send indications to that peer get through"
+					       : "");
 		return;
 	}
 	bound = (struct ip_endpoint){ ip_address_from_v6(f->to_address), f->to_port_be };
@@ -290,7 +295,7 @@ void explain_peer(struct explain *x)
 	if (x->channel && !x->has_peer) {
 		channel = lookup_channel(x, x->channel);
 		if (!channel) {
-			check_channel(x, false);
+			check_channel(x);
 			return;
 		}
 		x->peer = (struct ip_endpoint){ ip_address_from_v6(channel->to_address),
@@ -304,11 +309,11 @@ void explain_peer(struct explain *x)
 	if (!check_policy(x) && !lookup_peer(x, &x->peer, SHM_FLOW_PERMISSION))
 		return; // no permission can come about
 	turn_allocation_channels(x->engine->turn, x->allocation.idx, find_channel_of_peer, x);
-	permission = check_permission(x);
 	channel = lookup_channel(x, x->channel ? x->channel : x->bound_channel);
 	if (x->channel)
-		check_channel(x, permission != NULL);
-	else if (permission)
+		check_channel(x);
+	permission = check_permission(x);
+	if (!x->channel && permission)
 		explain_pass(x, EXPLAIN_UP, "form",
 			     x->bound_channel ? "as ChannelData 0x%04x or in a Send indication"
 					      : "in a Send indication, no channel is bound",

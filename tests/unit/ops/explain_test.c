@@ -186,6 +186,12 @@ Test(explain, no_channel)
 	cr_expect_str_eq(ask(ASK ",\"channel\":16385"), "no_channel");
 	cr_expect_not_null(strstr(field("text"), "0x4000"), "%s", field("text"));
 	cr_expect_str_eq(ask(ASK_CLIENT ",\"channel\":16385"), "no_channel");
+	// What is sent on it is dropped for the channel, what the peer sends for the permission.
+	cr_expect_str_eq(ask(ASK_CLIENT ",\"peer\":\"198.18.0.22:1\",\"channel\":16385"),
+			 "no_channel");
+	cr_expect_str_eq(
+		json_string_value(json_object_get(json_object_get(last, "down"), "reason")),
+		"no_permission");
 }
 
 Test(explain, wrong_channel)
