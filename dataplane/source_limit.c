@@ -1,10 +1,11 @@
 // Token buckets per source prefix. Worker thread; writes only its own table.
 #include "dataplane/source_limit.h"
 
-#define TOKEN         256u
-#define NS_PER_SEC    1000000000ull
-#define TOKENS_MAX    (UINT32_MAX / 2)
-#define ANSWER_REFILL 256u // bytes per second, so that an idle prefix recovers from the past
+#define TOKEN          256u
+#define NS_PER_SEC     1000000000ull
+#define REFILL_STEP_NS 100000000ull
+#define TOKENS_MAX     (UINT32_MAX / 2)
+#define ANSWER_REFILL  256u // bytes per second, so that an idle prefix recovers from the past
 
 void dp_source_limit_init(struct dp_source_limit *l, uint64_t seed)
 {
@@ -28,13 +29,14 @@ static uint32_t tokens_of(uint32_t pkts)
 
 static void refill(struct dp_source *s, uint64_t now_ns, uint32_t per_sec, uint32_t burst_pkts)
 {
-	uint64_t gone_ns = now_ns > s->seen_at_ns ? now_ns - s->seen_at_ns : 0;
+	uint64_t gone_ns = now_ns > s->filled_at_ns ? now_ns - s->filled_at_ns : 0;
 	uint32_t full = tokens_of(burst_pkts);
 	uint64_t tokens;
 	uint64_t credit;
 
-	// A step shorter than a millisecond is left to add up, so that no fraction is lost.
-	if (gone_ns < 1000000)
+	s->seen_at_ns = now_ns;
+	// Short steps are left to add up, so that hardly a fraction is lost to rounding.
+	if (gone_ns < REFILL_STEP_NS)
 		return;
 	if (gone_ns > 60 * NS_PER_SEC)
 		gone_ns = 60 * NS_PER_SEC;
@@ -44,7 +46,7 @@ static void refill(struct dp_source *s, uint64_t now_ns, uint32_t per_sec, uint3
 	if (s->answer_credit < DP_ANSWER_CREDIT_BYTES)
 		s->answer_credit =
 			credit < DP_ANSWER_CREDIT_BYTES ? (uint32_t)credit : DP_ANSWER_CREDIT_BYTES;
-	s->seen_at_ns = now_ns;
+	s->filled_at_ns = now_ns;
 }
 
 struct dp_source *dp_source_get(struct dp_source_limit *l, const struct ip_address *a,
@@ -69,6 +71,7 @@ struct dp_source *dp_source_get(struct dp_source_limit *l, const struct ip_addre
 	*oldest = (struct dp_source){
 		.prefix = prefix,
 		.seen_at_ns = now_ns,
+		.filled_at_ns = now_ns,
 		.punt_tokens = tokens_of(punt_burst_pkts),
 		.answer_credit = DP_ANSWER_CREDIT_BYTES,
 	};

@@ -14,13 +14,15 @@
 #define DP_ANSWER_CREDIT_BYTES 4096
 
 // off size field          writer  meaning
-//   0    8 prefix         worker
-//   8    8 seen_at_ns     worker  last refill
-//  16    4 punt_tokens    worker  1/256 of a request
-//  20    4 answer_credit  worker  bytes
+//   0    8 prefix         worker  0: free
+//   8    8 seen_at_ns     worker  last packet
+//  16    8 filled_at_ns   worker  last refill
+//  24    4 punt_tokens    worker  1/256 of a request
+//  28    4 answer_credit  worker  bytes
 struct dp_source {
 	uint64_t prefix;
 	uint64_t seen_at_ns;
+	uint64_t filled_at_ns;
 	uint32_t punt_tokens;
 	uint32_t answer_credit;
 };

@@ -98,6 +98,8 @@ void expect_datagram(struct frame *f, const char *from, const char *to, const vo
 // ---- counters
 
 uint64_t counted(enum dp_counter c);
+// counted() starts at 0 again.
+void forget_counted(void);
 // Since the last call of this: `c` moved by one and no other outcome did.
 void expect_only(enum dp_counter c);
 // Packets received, and outcomes that they had; equal when none disappeared.
