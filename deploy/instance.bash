@@ -31,6 +31,15 @@ instance_find_binaries() {
 	done
 }
 
+# veth_deliver_xdp_tx NETNS INTERFACE: an answer that the filter itself sends (XDP_TX) is delivered at once only when the
+# other end of the veth runs a native XDP program as well; GRO alone leaves it waiting for the next packet.
+veth_deliver_xdp_tx() {
+	local object=$build/bpf/xdp_pass.bpf.o command=()
+	[[ -e $object ]] || fail "$object is not there; build it: ninja -C $build"
+	[[ -z $1 ]] || command=(nsenter --net="/run/netns/$1")
+	"${command[@]}" ip link set dev "$2" xdpdrv obj "$object" sec xdp
+}
+
 # instance_start NETNS CONFIG: both processes under their supervisors. NETNS may be empty.
 instance_start() {
 	local netns=$1 config=$2 option=()
