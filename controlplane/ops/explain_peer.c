@@ -71,6 +71,10 @@ static bool check_policy(struct explain *x)
 	const struct shm_settings *s = &x->engine->tables.settings;
 	struct turn_peer_verdict v =
 		turn_server_peer_verdict(x->engine->turn, x->relay_idx, &x->peer.address);
+	// Without a permission a worker never gets as far as the policy.
+	const char *counter = lookup_peer(x, &x->peer, SHM_FLOW_PERMISSION) ? "peer_denied"
+			      : x->channel                                  ? "no_channel"
+									    : "no_permission";
 	char peer[IP_ENDPOINT_TEXT_MAX], rule[IP_ENDPOINT_TEXT_MAX];
 
 	ip_address_format(&x->peer.address, peer, sizeof(peer));
@@ -85,7 +89,7 @@ static bool check_policy(struct explain *x)
 			explain_pass(x, EXPLAIN_BOTH, "policy",
 				     "%s is allowed by peers.allow %s/%d", peer, rule, bits);
 		else
-			explain_drop(x, EXPLAIN_BOTH, "policy", "peer_denied", "peer_denied",
+			explain_drop(x, EXPLAIN_BOTH, "policy", "peer_denied", counter,
 				     "remove or narrow that rule in the configuration, then: "
 				     "turnpikectl reload",
 				     "%s is denied by the rule peers.deny %s/%d", peer, rule, bits);
@@ -98,7 +102,7 @@ static bool check_policy(struct explain *x)
 		return true;
 	}
 	explain_drop(
-		x, EXPLAIN_BOTH, "policy", "peer_denied", "peer_denied",
+		x, EXPLAIN_BOTH, "policy", "peer_denied", counter,
 		"if peers live there, open the range under peers.allow, then: turnpikectl reload",
 		table_writer_local_find(&x->engine->tables, &x->peer.address) >= 0
 			? "%s is one of our own addresses"

@@ -220,6 +220,7 @@ Test(explain, peer_denied)
 {
 	cr_expect_str_eq(ask(ASK_CLIENT ",\"peer\":\"198.18.7.1:1\""), "peer_denied");
 	cr_expect_not_null(strstr(field("text"), "peers.deny 198.18.7.0/24"), "%s", field("text"));
+	cr_expect_str_eq(field("counter"), "no_permission");
 	cr_expect_str_eq(ask(ASK_CLIENT ",\"peer\":\"10.0.0.1:1\""), "peer_denied");
 	cr_expect_not_null(strstr(field("text"), "private"), "%s", field("text"));
 	cr_expect_str_eq(ask(ASK_CLIENT ",\"peer\":\"" FIXTURE_LISTENER "\""), "peer_denied");
