@@ -8,11 +8,11 @@ peer_start
 controlplane=$build/controlplane/turnpike-controlplane
 dataplane=$build/dataplane/turnpike-dataplane
 
-# refused WHAT PATTERN COMMAND…: ends with status 2 and one line on stderr that matches PATTERN.
+# refused WHAT PATTERN COMMAND…: in the relay's namespace; ends with status 2 and one line on stderr that matches PATTERN.
 refused() {
 	local what=$1 pattern=$2 status=0
 	shift 2
-	timeout 20 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+	lab exec relay -- timeout 20 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
 	[[ $status -eq 2 ]] || die "$what: status $status, not 2: $(cat "$scratch/err")"
 	[[ $(wc -l <"$scratch/err") -eq 1 ]] || die "$what: not one line: $(cat "$scratch/err")"
 	grep -Eq "$pattern" "$scratch/err" || die "$what: '$(cat "$scratch/err")' does not match $pattern"
@@ -24,23 +24,24 @@ config() {
 	sed -e 's/^instance:.*/instance: other/' -e "$2" "$run_dir/turnpike.yaml" >"$scratch/$1.yaml"
 }
 
-in_relay() { lab exec relay -- "$@"; }
-
 config typo 's/^realm:/realmm:/'
-refused "unknown key" 'typo.yaml:[0-9]+: .*realmm' in_relay "$controlplane" --config "$scratch/typo.yaml"
+refused "unknown key" 'typo.yaml:[0-9]+: .*realmm' "$controlplane" --config "$scratch/typo.yaml"
 config range 's/min_port:.*/min_port: 65535/; s/max_port:.*/max_port: 50000/'
-refused "empty port range" 'range.yaml:[0-9]+: .*port' in_relay "$controlplane" --config "$scratch/range.yaml"
+refused "empty port range" 'range.yaml:[0-9]+: .*port' "$controlplane" --config "$scratch/range.yaml"
 config word 's/port: 3478/port: many/'
-refused "a word for a number" 'word.yaml:[0-9]+: .*port' in_relay "$controlplane" --config "$scratch/word.yaml"
+refused "a word for a number" 'word.yaml:[0-9]+: .*port' "$controlplane" --config "$scratch/word.yaml"
 config interface 's/interface:.*/interface: nosuch0/'
-refused "no such interface" 'nosuch0' in_relay "$controlplane" --config "$scratch/interface.yaml"
+refused "no such interface" 'nosuch0' "$controlplane" --config "$scratch/interface.yaml"
 config address 's/198.18.0.2/198.18.0.300/'
-refused "no address" 'address.yaml:[0-9]+: .*198.18.0.300' in_relay "$controlplane" --config "$scratch/address.yaml"
-refused "no configuration file" 'nothing.yaml' in_relay "$controlplane" --config "$scratch/nothing.yaml"
-refused "control plane without arguments" 'config' in_relay "$controlplane"
+refused "no address" 'address.yaml:[0-9]+: .*198.18.0.300' "$controlplane" --config "$scratch/address.yaml"
+refused "no configuration file" 'nothing.yaml' "$controlplane" --config "$scratch/nothing.yaml"
+status=0
+"$controlplane" >/dev/null 2>"$scratch/err" </dev/null || status=$?
+[[ $status -eq 2 ]] && grep -q -- --config "$scratch/err" || die "without arguments: status $status"
+passed "without arguments the control plane says how to use it"
 refused "control plane runs already" 'already' \
-	in_relay "$controlplane" --config "$run_dir/turnpike.yaml" --instance "$instance"
-refused "dataplane runs already" 'already' in_relay "$dataplane" --instance "$instance"
+	"$controlplane" --config "$run_dir/turnpike.yaml" --instance "$instance"
+refused "dataplane runs already" 'already' "$dataplane" --instance "$instance"
 [[ ! -e /dev/shm/turnpike/other && ! -e /run/turnpike/other/ctl.sock ]] || die "a refused start left something"
 passed "nothing is left of the refused starts"
 
@@ -78,5 +79,5 @@ wait_until 10 test ! -e "$run_dir/controlplane.pid"
 wait_until 10 test ! -e "$run_dir/dataplane.pid"
 printf '\xff\xff' | dd of="/dev/shm/turnpike/$instance/tables" bs=1 seek=8 conv=notrunc status=none
 refused "control plane and a segment of another layout" 'layout|segment' \
-	in_relay "$controlplane" --config "$run_dir/turnpike.yaml" --instance "$instance"
-refused "dataplane and a segment of another layout" 'layout|segment' in_relay "$dataplane" --instance "$instance"
+	"$controlplane" --config "$run_dir/turnpike.yaml" --instance "$instance"
+refused "dataplane and a segment of another layout" 'layout|segment' "$dataplane" --instance "$instance"
