@@ -101,7 +101,9 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine *e = arg;
 
-	turn_server_expire(e->turn, engine_now_ns());
+	// Requests have their turn between two batches.
+	if (turn_server_expire(e->turn, engine_now_ns()))
+		event_active(e->timer_expire, EV_TIMEOUT, 0);
 }
 
 static int timer_start(struct engine *e, struct event **out, long period_us, event_callback_fn fn)

@@ -9,7 +9,7 @@
 #include "dataplane/contract/wire/challenge.h"
 
 // Timer entries per call of turn_server_expire: a million expiries in one second must not stop the loop for long.
-#define EXPIRE_BATCH 20000
+#define EXPIRE_BATCH 2000
 
 // ---- next hops without a kernel: none at all
 
@@ -150,10 +150,11 @@ static bool attribute_is_known(uint16_t type)
 	case TURN_ATTR_REQUESTED_TRANSPORT:
 	case STUN_ATTR_XOR_MAPPED_ADDRESS:
 		return true;
-	// Unsupported so far; Allocate says so at their place in the order of checks.
-	case TURN_ATTR_DONT_FRAGMENT:
 	case TURN_ATTR_EVEN_PORT:
 	case TURN_ATTR_RESERVATION_TOKEN:
+		return true;
+	// Unsupported so far; Allocate says so at its place in the order of checks.
+	case TURN_ATTR_DONT_FRAGMENT:
 		return true;
 	default:
 		return false;
@@ -266,11 +267,14 @@ size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, 
 
 // ---- expiry
 
-void turn_server_expire(struct turn_server *s, uint64_t now_ns)
+bool turn_server_expire(struct turn_server *s, uint64_t now_ns)
 {
 	struct table_writer *w = s->tables;
+	struct turn_reservation reservation;
 	uint32_t entry;
 
+	while (turn_reservation_expire(&s->reservations, now_ns, &reservation))
+		turn_ports_release(s->ports[reservation.relay_idx], reservation.port);
 	for (uint32_t n = 0; n < EXPIRE_BATCH; n++) {
 		const struct shm_flow *f;
 		uint64_t own_ns;
@@ -278,7 +282,7 @@ void turn_server_expire(struct turn_server *s, uint64_t now_ns)
 
 		entry = turn_timers_pop(&s->timers, s->flows, now_ns);
 		if (entry == 0)
-			return;
+			return false;
 		f = table_writer_flow(w, entry);
 		own_ns = table_writer_flow_own_expiry(w, entry);
 		idx = f->allocation_idx;
@@ -291,6 +295,7 @@ void turn_server_expire(struct turn_server *s, uint64_t now_ns)
 		else
 			turn_channel_remove(s, idx, entry);
 	}
+	return true;
 }
 
 // ---- what operators read

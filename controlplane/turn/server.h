@@ -82,8 +82,8 @@ int turn_server_reload(struct turn_server *s, const struct config *config, uint6
 // Handles one request; returns the length of the answer in out, 0 for none.
 size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, uint8_t *out,
 			  size_t out_bytes);
-// Ends what has expired. Call it about once a second.
-void turn_server_expire(struct turn_server *s, uint64_t now_ns);
+// Ends what has expired, a bounded number at once; true: there may be more, call again soon. Otherwise about once a second.
+bool turn_server_expire(struct turn_server *s, uint64_t now_ns);
 
 // After a route change: asks anew for the next hops of the flows of `n` allocation slots. Returns the slot to go on with, 0 at the end.
 uint32_t turn_server_renew_next_hops(struct turn_server *s, uint32_t from_idx, uint32_t n);
