@@ -8,11 +8,16 @@ static size_t answer_success(struct turn_call *c, uint32_t idx)
 		.address = turn_local_address(c->server, r->relay_idx),
 		.port_be = r->relay_port_be,
 	};
+	const struct turn_reservation *reserved =
+		turn_reservation_of(&c->server->reservations, idx, r->created_at_ns);
 	struct stun_builder b;
 
 	turn_answer_begin(c, &b);
 	stun_build_xor_address(&b, TURN_ATTR_XOR_RELAYED_ADDRESS, &relayed);
 	stun_build_u32(&b, TURN_ATTR_LIFETIME, r->lifetime_s);
+	if (reserved != NULL)
+		stun_build_attr(&b, TURN_ATTR_RESERVATION_TOKEN, reserved->token,
+				sizeof(reserved->token));
 	stun_build_xor_address(&b, STUN_ATTR_XOR_MAPPED_ADDRESS, &c->in->client);
 	return turn_answer_end(c, &b);
 }
@@ -41,8 +46,17 @@ static bool family_is_configured(const struct turn_server *s, uint8_t family)
 	return false;
 }
 
+// What the request wants of its relayed port.
+enum port_wish {
+	PORT_ANY = 0,
+	PORT_EVEN,
+	PORT_EVEN_AND_NEXT, // EVEN-PORT with the R bit: the next one is reserved
+	PORT_RESERVED,      // by a RESERVATION-TOKEN
+};
+
 // A free port on some relay address of that family: on the one with the most room.
-static bool port_take(struct turn_server *s, uint8_t family, uint8_t *relay_idx, uint16_t *port)
+static bool port_take(struct turn_server *s, uint8_t family, enum port_wish wish,
+		      uint8_t *relay_idx, uint16_t *port)
 {
 	uint32_t n = s->tables->settings.n_locals;
 	uint32_t best = UINT32_MAX;
@@ -58,20 +72,48 @@ static bool port_take(struct turn_server *s, uint8_t family, uint8_t *relay_idx,
 	if (best == UINT32_MAX)
 		return false;
 	*relay_idx = (uint8_t)best;
-	*port = turn_ports_take(s->ports[best]);
+	*port = wish == PORT_ANY ? turn_ports_take(s->ports[best])
+				 : turn_ports_take_even(s->ports[best], wish == PORT_EVEN_AND_NEXT);
 	return *port != 0;
 }
 
-static size_t allocate_checked(struct turn_call *c, uint8_t family, uint32_t lifetime_s)
+// What an Allocate asks for, once its attributes are checked.
+struct wanted {
+	uint8_t family;
+	uint32_t lifetime_s;
+	enum port_wish port;
+	struct turn_reservation *reservation; // PORT_RESERVED
+};
+
+static size_t allocate_checked(struct turn_call *c, const struct wanted *want)
 {
-	struct turn_allocate_params params = { .lifetime_s = lifetime_s };
+	struct turn_allocate_params params = { .lifetime_s = want->lifetime_s };
 	struct turn_server *s = c->server;
+	struct turn_ports *ports;
 	uint32_t idx;
 
-	if (!port_take(s, family, &params.relay_idx, &params.relay_port))
+	if (want->port == PORT_RESERVED) {
+		params.relay_idx = want->reservation->relay_idx;
+		params.relay_port = want->reservation->port;
+	} else if (!port_take(s, want->family, want->port, &params.relay_idx, &params.relay_port)) {
 		return turn_answer_error(c, 508);
+	}
+	ports = s->ports[params.relay_idx];
 	if (turn_allocation_create(c, &params, &idx) < 0) {
-		turn_ports_release(s->ports[params.relay_idx], params.relay_port);
+		// A reserved port stays reserved: the client may try again.
+		if (want->port != PORT_RESERVED)
+			turn_ports_release(ports, params.relay_port);
+		if (want->port == PORT_EVEN_AND_NEXT)
+			turn_ports_release(ports, (uint16_t)(params.relay_port + 1));
+		return turn_answer_error(c, 508);
+	}
+	if (want->port == PORT_RESERVED)
+		turn_reservation_use(want->reservation);
+	if (want->port == PORT_EVEN_AND_NEXT &&
+	    turn_reservation_add(&s->reservations, s->node_id, params.relay_idx,
+				 (uint16_t)(params.relay_port + 1), idx, c->in->now_ns) == NULL) {
+		turn_ports_release(ports, (uint16_t)(params.relay_port + 1));
+		turn_allocation_end(s, idx, TURN_END_DELETED, c->in->now_ns);
 		return turn_answer_error(c, 508);
 	}
 	s->counter[TURN_COUNTER_ALLOCATED]++;
@@ -95,15 +137,35 @@ static bool quota_is_reached(struct turn_call *c)
 	return user != NULL && user->n_allocations >= config->quota_per_user;
 }
 
+// EVEN-PORT and RESERVATION-TOKEN. 0, or the code of the error.
+static uint16_t port_wish_get(const struct turn_call *c, struct wanted *want)
+{
+	struct stun_attr even, token, a;
+	bool has_even = stun_attr_find(&c->msg, TURN_ATTR_EVEN_PORT, &even);
+
+	if (has_even && even.length_bytes != 1)
+		return 400;
+	if (stun_attr_find(&c->msg, TURN_ATTR_RESERVATION_TOKEN, &token)) {
+		if (token.length_bytes != TURN_RESERVATION_TOKEN_BYTES || has_even ||
+		    stun_attr_find(&c->msg, TURN_ATTR_REQUESTED_ADDRESS_FAMILY, &a) ||
+		    stun_attr_find(&c->msg, TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &a))
+			return 400;
+		want->reservation =
+			turn_reservation_find(&c->server->reservations, token.value, c->in->now_ns);
+		want->port = PORT_RESERVED;
+		return want->reservation == NULL ? 508 : 0;
+	}
+	if (has_even)
+		want->port = even.value[0] & 0x80 ? PORT_EVEN_AND_NEXT : PORT_EVEN;
+	return 0;
+}
+
 size_t turn_allocate(struct turn_call *c)
 {
-	static const uint16_t unsupported[] = { TURN_ATTR_DONT_FRAGMENT, TURN_ATTR_EVEN_PORT,
-						TURN_ATTR_RESERVATION_TOKEN };
-	uint16_t found[sizeof(unsupported) / sizeof(unsupported[0])];
-	uint32_t n_found = 0;
-	uint32_t lifetime_s;
+	static const uint16_t dont_fragment = TURN_ATTR_DONT_FRAGMENT;
+	struct wanted want = { .port = PORT_ANY };
 	struct stun_attr a;
-	uint8_t family;
+	uint16_t code;
 
 	if (c->allocation_idx != 0)
 		return answer_in_use(c);
@@ -112,26 +174,24 @@ size_t turn_allocate(struct turn_call *c)
 		return turn_answer_error(c, 400);
 	if (a.value[0] != TURN_TRANSPORT_UDP)
 		return turn_answer_error(c, 442);
+	if (stun_attr_find(&c->msg, TURN_ATTR_DONT_FRAGMENT, &a))
+		return turn_answer_unknown(c, &dont_fragment, 1);
 
-	for (size_t i = 0; i < sizeof(unsupported) / sizeof(unsupported[0]); i++) {
-		if (stun_attr_find(&c->msg, unsupported[i], &a))
-			found[n_found++] = unsupported[i];
-	}
-	if (n_found > 0)
-		return turn_answer_unknown(c, found, n_found);
-
-	if (turn_family_get(c, &family) < 0)
+	code = port_wish_get(c, &want);
+	if (code != 0)
+		return turn_answer_error(c, code);
+	if (turn_family_get(c, &want.family) < 0)
 		return turn_answer_error(c, 400);
-	if (family == 0)
-		family = STUN_FAMILY_IPV4;
-	if (!family_is_configured(c->server, family))
+	if (want.family == 0)
+		want.family = STUN_FAMILY_IPV4;
+	if (want.port != PORT_RESERVED && !family_is_configured(c->server, want.family))
 		return turn_answer_error(c, 440);
-	if (turn_lifetime_get(c, &lifetime_s) < 0)
+	if (turn_lifetime_get(c, &want.lifetime_s) < 0)
 		return turn_answer_error(c, 400);
 	// A lifetime of 0 makes no sense here; the bounds apply to it like to any other value.
-	if (lifetime_s == 0)
-		lifetime_s = TURN_LIFETIME_MIN_S;
+	if (want.lifetime_s == 0)
+		want.lifetime_s = TURN_LIFETIME_MIN_S;
 	if (quota_is_reached(c))
 		return turn_answer_error(c, 486);
-	return allocate_checked(c, family, lifetime_s);
+	return allocate_checked(c, &want);
 }

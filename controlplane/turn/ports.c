@@ -81,6 +81,39 @@ uint16_t turn_ports_take(struct turn_ports *p)
 	return (uint16_t)port;
 }
 
+static bool take_even_one(struct turn_ports *p, uint32_t port, bool with_next)
+{
+	if (with_next && (port >= p->max || is_taken(p, port + 1)))
+		return false;
+	if (!turn_ports_take_one(p, (uint16_t)port))
+		return false;
+	if (with_next)
+		turn_ports_take_one(p, (uint16_t)(port + 1));
+	return true;
+}
+
+uint16_t turn_ports_take_even(struct turn_ports *p, bool with_next)
+{
+	uint32_t first = ((uint32_t)p->min + 1) & ~1u;
+	uint32_t n_even = p->max < first ? 0 : (p->max - first) / 2 + 1;
+	uint32_t start = 0;
+
+	if (n_even == 0 || p->n_free == 0)
+		return 0;
+	for (int i = 0; i < 8; i++) {
+		start = (uint32_t)((uint64_t)random_u32() * n_even >> 32);
+		if (take_even_one(p, first + 2 * start, with_next))
+			return (uint16_t)(first + 2 * start);
+	}
+	for (uint32_t i = 0; i < n_even; i++) {
+		uint32_t port = first + 2 * ((start + i) % n_even);
+
+		if (take_even_one(p, port, with_next))
+			return (uint16_t)port;
+	}
+	return 0;
+}
+
 void turn_ports_release(struct turn_ports *p, uint16_t port)
 {
 	if (port < p->min || port > p->max || !is_taken(p, port))

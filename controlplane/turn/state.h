@@ -6,6 +6,7 @@
 #include "controlplane/turn/auth.h"
 #include "controlplane/turn/ports.h"
 #include "controlplane/turn/quota.h"
+#include "controlplane/turn/reservation.h"
 #include "controlplane/turn/server.h"
 #include "controlplane/turn/timers.h"
 #include "dataplane/contract/wire/peer_policy.h"
@@ -21,6 +22,7 @@ struct turn_server {
 	struct turn_quota quota;
 	struct turn_ports *ports[SHM_LOCALS_MAX]; // of relay addresses, by local_idx
 	struct turn_timers timers;
+	struct turn_reservations reservations;
 	struct turn_allocation *allocations; // by slot
 	struct turn_flow_state *flows;       // by flow entry
 	uint32_t n_allocations;

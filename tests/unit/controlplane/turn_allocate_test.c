@@ -121,26 +121,18 @@ Test(turn_allocate, rfc8656_7_2_other_transports_get_442)
 
 Test(turn_allocate, rfc8656_7_2_unsupported_options_get_420_by_name)
 {
-	static const uint16_t options[] = { TURN_ATTR_DONT_FRAGMENT, TURN_ATTR_EVEN_PORT,
-					    TURN_ATTR_RESERVATION_TOKEN };
+	struct rig_client c = client(40000);
+	struct rig_request q;
+	struct rig_answer a;
+	struct stun_attr attr;
 
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		struct rig_client c = client(40000);
-		struct rig_request q;
-		struct rig_answer a;
-		struct stun_attr attr;
-
-		rig_begin(&q, &c, TURN_ALLOCATE_REQUEST);
-		rig_add_u32(&q, TURN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
-		stun_build_attr(&q.b, options[i], "\x80\0\0\0\0\0\0\0",
-				options[i] == TURN_ATTR_DONT_FRAGMENT ? 0
-				: options[i] == TURN_ATTR_EVEN_PORT   ? 1
-								      : 8);
-		a = rig_send(&r, &c, &q);
-		cr_assert_eq(a.code, 420);
-		cr_assert(rig_get(&a, STUN_ATTR_UNKNOWN_ATTRIBUTES, &attr));
-		cr_assert(attr.length_bytes == 2 && bytes_get_be16(attr.value) == options[i]);
-	}
+	rig_begin(&q, &c, TURN_ALLOCATE_REQUEST);
+	rig_add_u32(&q, TURN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+	stun_build_attr(&q.b, TURN_ATTR_DONT_FRAGMENT, "", 0);
+	a = rig_send(&r, &c, &q);
+	cr_assert_eq(a.code, 420);
+	cr_assert(rig_get(&a, STUN_ATTR_UNKNOWN_ATTRIBUTES, &attr));
+	cr_assert(attr.length_bytes == 2 && bytes_get_be16(attr.value) == TURN_ATTR_DONT_FRAGMENT);
 	cr_assert_eq(turn_server_n_allocations(r.engine.turn), 0);
 }
 
