@@ -54,6 +54,7 @@ uclient "IPv4 client, IPv6 peer" 2 100 "${password[@]}" -x -e "$PEER_HOST6" "$TU
 uclient "IPv6 client, IPv4 peer" 2 100 "${password[@]}" -e "$PEER_HOST" "$TURN_HOST6"
 uclient "client to client" 4 100 "${password[@]}" -y "$TURN_HOST"
 uclient "client to client, send indications" 4 100 "${password[@]}" -y -s "$TURN_HOST"
+uclient "pairs of ports (EVEN-PORT, RESERVATION-TOKEN)" 4 50 -u "$TURN_USER" -w "$TURN_PASS" -e "$PEER_HOST" "$TURN_HOST"
 uclient "1200-byte messages" 2 100 "${password[@]}" -l 1200 -e "$PEER_HOST" "$TURN_HOST"
 uclients_wait
 uclient "at once" 50 40 "${password[@]}" -e "$PEER_HOST" "$TURN_HOST"
