@@ -14,7 +14,7 @@ clean_up() {
 	trap - EXIT
 	if [[ $status -ne 0 ]]; then
 		cat "$scratch/run.log" || true
-		tail -n 15 /run/turnpike/turnpike/*.log 2>/dev/null || true
+		tail -n 15 /run/turnpike/default/*.log 2>/dev/null || true
 	fi
 	[[ -z $peer ]] || kill "$peer" 2>/dev/null || true
 	if [[ -n $run ]] && kill -TERM "$run" 2>/dev/null; then
@@ -57,7 +57,7 @@ relays() {
 relays || die "$(tail -n 20 "$scratch/client")"
 echo "ok 2 - turnutils_uclient on this machine relays, nothing lost"
 
-ctl=("$build/controlplane/ctl/turnpikectl" --instance turnpike)
+ctl=("$build/controlplane/ctl/turnpikectl" --instance default)
 "${ctl[@]}" status >"$scratch/status"
 [[ -s $scratch/status ]] || die "turnpikectl says nothing"
 echo "ok 3 - turnpikectl answers"
@@ -100,5 +100,5 @@ for pid in $processes; do
 	[[ ! -e /proc/$pid ]] || die "process $pid is left"
 done
 [[ ! -e /run/netns/turnpike && ! -e /sys/class/net/tpk0 ]] || die "network is left"
-[[ ! -e /run/turnpike/turnpike && ! -e /dev/shm/turnpike/turnpike ]] || die "files are left"
+[[ ! -e /run/turnpike/default && ! -e /dev/shm/turnpike/default ]] || die "files are left"
 echo "ok 7 - Ctrl-C leaves nothing behind"
