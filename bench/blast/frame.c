@@ -126,8 +126,9 @@ void frame_path_init(struct frame_path *p, const struct flow_addresses *a,
 	if (p->tx_is_v4)
 		p->tx_ip_sum = checksum_add(0, scratch + FRAME_ETHER_BYTES, 20);
 
-	if (use->is_echo) {
-		expectation_init(p, source, destination);
+	if (use->is_echo || use->is_reflected) {
+		expectation_init(p, use->is_echo ? source : destination,
+				 use->is_echo ? destination : source);
 		p->rx_form = p->tx_form;
 		bytes_put_be16(&p->rx_channel_be, a->channel);
 		memcpy(p->rx_peer, a->peer.address.bytes, 16);

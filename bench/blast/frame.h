@@ -62,6 +62,7 @@ struct frame_macs {
 struct frame_use {
 	bool use_indications; // Send and Data instead of ChannelData
 	bool is_echo;         // what is sent comes back as it is (a forwarder instead of a relay)
+	bool is_reflected;    // it comes back to its sender, with addresses and ports swapped
 	uint8_t ttl;
 };
 

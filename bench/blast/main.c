@@ -66,7 +66,13 @@ static int port_run(const struct blast_options *o, struct flow_set *flows, struc
 		ret = allocate_create(&a, &port, flows, o->user, o->password, o->window);
 	if (ret < 0)
 		goto fail_close;
-	if (o->verb == BLAST_CYCLES) {
+	if (o->verb == BLAST_BINDING) {
+		struct binding_result r;
+
+		ret = binding_run(&port, flows, o->rate, o->seconds, &r);
+		if (ret == 0)
+			ret = report_binding(o, &r);
+	} else if (o->verb == BLAST_CYCLES) {
 		ret = allocate_cycles(&a, o->rate, o->seconds, &per_sec);
 		if (ret == 0)
 			ret = report_cycles(o, turn_client_stats(a.client), per_sec);

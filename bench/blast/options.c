@@ -11,6 +11,7 @@ static const char usage_text[] =
 	"       blast run --port DEVICE [traffic] [load]  send, receive and check\n"
 	"       blast cycles --port DEVICE --user NAME --password WORD [load]\n"
 	"                                                 authenticated Allocate to Refresh 0\n"
+	"       blast binding --port DEVICE [load]        STUN Binding requests\n"
 	"traffic: --flows N (1000)            --family v4|v6|v4v6|v6v4 (v4; client, then peer)\n"
 	"         --size 64|…|imix|av (200)   --direction up|down|both (both)\n"
 	"         --order round|uniform|zipf (uniform)     --seed N (1)\n"
@@ -28,6 +29,7 @@ static const char usage_text[] =
 	"                                     must be in its tables (bench/preload)\n"
 	"         --window N (64)             transactions under way at once\n"
 	"         --echo                      the other end sends everything back as it is\n"
+	"         --reflect                   the other end answers to the sender what it got\n"
 	"         --json FILE                 result (standard output)   --quiet\n";
 
 enum {
@@ -57,6 +59,7 @@ enum {
 	OPT_PASSWORD,
 	OPT_WINDOW,
 	OPT_ECHO,
+	OPT_REFLECT,
 	OPT_JSON,
 	OPT_QUIET,
 	OPT_HELP,
@@ -89,6 +92,7 @@ static const struct option long_options[] = {
 	{ "password", required_argument, NULL, OPT_PASSWORD },
 	{ "window", required_argument, NULL, OPT_WINDOW },
 	{ "echo", no_argument, NULL, OPT_ECHO },
+	{ "reflect", no_argument, NULL, OPT_REFLECT },
 	{ "json", required_argument, NULL, OPT_JSON },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -168,6 +172,9 @@ static int load_option_set(int opt, const char *arg, struct blast_options *out)
 	case OPT_ECHO:
 		out->use.is_echo = true;
 		return 0;
+	case OPT_REFLECT:
+		out->use.is_reflected = true;
+		return 0;
 	case OPT_JSON:
 		out->json_path = arg;
 		return 0;
@@ -236,8 +243,8 @@ static int options_check(const struct blast_options *o)
 		why = "--hairpin needs an even number of --flows";
 	else if (o->plan.is_hairpin && o->mix.direction != MIX_UP_ONLY)
 		why = "--hairpin has no peers: add --direction up";
-	else if (o->verb == BLAST_CYCLES && o->is_search)
-		why = "cycles takes --rate max or a number";
+	else if (o->verb != BLAST_RUN && o->is_search)
+		why = "only run takes --rate search";
 	if (why == NULL)
 		return 0;
 	fprintf(stderr, "blast: %s (blast --help)\n", why);
@@ -246,7 +253,7 @@ static int options_check(const struct blast_options *o)
 
 int blast_options_parse(int argc, char **argv, struct blast_options *out)
 {
-	static const char *const verbs[] = { "pcap", "run", "cycles" };
+	static const char *const verbs[] = { "pcap", "run", "cycles", "binding" };
 	int opt;
 
 	*out = (struct blast_options){

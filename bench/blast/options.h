@@ -10,6 +10,7 @@ enum blast_verb {
 	BLAST_PCAP = 0, // write a file
 	BLAST_RUN,      // traffic at a rate, or the highest rate without loss
 	BLAST_CYCLES, // allocate, permit, bind, delete, as fast as the control plane can or at a rate
+	BLAST_BINDING, // STUN Binding requests
 	BLAST_VERB_COUNT
 };
 

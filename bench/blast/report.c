@@ -83,3 +83,18 @@ int report_cycles(const struct blast_options *o, const struct turn_client_stats 
 	fprintf(f, "}\n");
 	return report_close(o, f);
 }
+
+int report_binding(const struct blast_options *o, const struct binding_result *r)
+{
+	FILE *f = report_open(o);
+
+	if (f == NULL)
+		return -errno;
+	fprintf(f,
+		"{\"clients\":%u,\"seconds\":%.3f,\"offered_pps\":%.0f,\"answers_per_sec\":%.0f,"
+		"\"sent\":%lu,\"answered\":%lu,\"wrong\":%lu}\n",
+		o->plan.n_flows, r->seconds, (double)r->sent / r->seconds,
+		(double)r->answered / r->seconds, (unsigned long)r->sent,
+		(unsigned long)r->answered, (unsigned long)r->wrong);
+	return report_close(o, f);
+}
