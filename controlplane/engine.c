@@ -10,7 +10,6 @@
 #include <time.h>
 
 #include "controlplane/filter_config.h"
-#include "controlplane/net/own_addresses.h"
 #include "controlplane/ops/ctl_server.h"
 #include "controlplane/ops/log.h"
 
@@ -123,9 +122,6 @@ int engine_start(struct engine *e, struct event_base *base, char *error, size_t 
 	int ret;
 
 	e->base = base;
-	ret = own_addresses_check(e->config, error, error_bytes);
-	if (ret < 0)
-		return ret;
 	ret = next_hops_start(e->hops, base);
 	if (ret < 0) {
 		snprintf(error, error_bytes,

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "controlplane/engine.h"
+#include "controlplane/net/own_addresses.h"
 #include "controlplane/ops/log.h"
 
 #define PROGRAM "turnpike-controlplane"
@@ -129,8 +130,9 @@ static void log_start(void)
 		break;
 	}
 	if (engine.tables.are_workers_new)
-		log_warning("more workers are configured than before: restart the dataplane, its old "
-			    "workers reach this control plane no more");
+		log_warning(
+			"more workers are configured than before: restart the dataplane, its old "
+			"workers reach this control plane no more");
 	log_info("version " TURNPIKE_VERSION
 		 ", instance %s: ready, realm %s, %u listeners, %u relay "
 		 "addresses, tables for %u allocations and %u flows",
@@ -193,10 +195,11 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 	const char *config_path = NULL, *instance = NULL;
+	struct own_addresses *own_addresses;
 	struct config *config;
 	bool is_check = false;
 	char error[512];
-	int option;
+	int option, code;
 
 	log_open(PROGRAM, LOG_LEVEL_INFO);
 	while ((option = getopt_long(argc, argv, "c:i:h", options, NULL)) != -1) {
@@ -247,15 +250,20 @@ int main(int argc, char **argv)
 		puts("configuration is good");
 		return 0;
 	}
-	if (lock_instance(config->instance, error, sizeof(error)) < 0) {
+	// Before anything is created: what cannot run leaves nothing behind.
+	if (lock_instance(config->instance, error, sizeof(error)) < 0 ||
+	    own_addresses_claim(config, &own_addresses, error, sizeof(error)) < 0) {
 		log_error("%s", error);
 		config_free(config);
 		return 2;
 	}
 	if (engine_open(&engine, config, error, sizeof(error)) < 0) {
 		log_error("%s", error);
+		own_addresses_release(own_addresses);
 		return 2;
 	}
 	snprintf(engine.config_path, sizeof(engine.config_path), "%s", config_path);
-	return run();
+	code = run();
+	own_addresses_release(own_addresses);
+	return code;
 }

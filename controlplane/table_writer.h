@@ -55,6 +55,7 @@ struct table_writer {
 
 	uint32_t n_allocations_max; // slots 1..n_allocations_max of keys->allocation
 	uint32_t n_entries;
+	uint32_t n_workers_max;             // that `workers` and `rings` have room for
 	struct shm_usage *usage_base;       // per flow entry: what its predecessors had counted
 	struct table_writer_totals *totals; // per allocation slot
 

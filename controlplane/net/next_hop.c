@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "controlplane/net/links.h"
 #include "controlplane/net/neighbours.h"
+#include "controlplane/net/next_hop_private.h"
 #include "controlplane/net/routes.h"
 #include "controlplane/ops/log.h"
 #include "dataplane/contract/wire/challenge.h"
@@ -28,42 +28,6 @@
 #define SWEEP_BATCH  2048u
 #define SWEEP_MIN_NS (NS_PER_S / 2)
 
-struct hop {
-	struct ip_address next_hop;
-	uint32_t ifindex; // 0: static
-	uint8_t state;    // NEXT_HOP_NONE, _LOCAL, _STATIC; else the kernel's neighbour decides
-	uint8_t port_idx;
-	uint16_t vlan_id;
-};
-
-struct cached {
-	struct ip_address destination;
-	uint32_t generation;
-	struct hop hop;
-};
-
-struct next_hops {
-	const struct config *config;
-	struct table_writer *tables;
-	struct turn_server *turn; // whose flows are asked about anew
-	struct netlink *netlink;  // NULL: no kernel
-	struct links links;
-	struct cached *cache;
-	uint32_t generation;
-	uint8_t hash_key[16];
-	uint64_t *failed_at_ns; // per neighbour, 0 = not failed
-	uint16_t high_idx;      // the highest neighbour index seen
-	uint32_t care_cursor;
-	uint64_t care_round;
-	bool links_are_stale;
-	bool is_stale;         // routes changed since the last sweep began
-	uint32_t sweep_cursor; // 0 = no sweep is under way
-	uint64_t swept_at_ns;
-	struct event *readable;
-	struct event *care;
-	struct next_hops_stats stats;
-};
-
 static uint64_t clock_ns(void)
 {
 	struct timespec ts;
@@ -72,28 +36,7 @@ static uint64_t clock_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-const char *next_hop_state_name(enum next_hop_state s)
-{
-	static const char *const names[NEXT_HOP_STATE_COUNT] = { "none",   "unresolved", "resolved",
-								 "static", "learned",    "local" };
-
-	return s < NEXT_HOP_STATE_COUNT ? names[s] : "unknown";
-}
-
 // ---- routes
-
-// The key of a port's static gateway in the neighbour table: no next hop has such an address.
-static struct ip_address static_key(uint8_t port_idx)
-{
-	return (struct ip_address){ .bytes = { [15] = port_idx } };
-}
-
-static bool is_static_key(const struct ip_address *a)
-{
-	static const uint8_t zero[15];
-
-	return memcmp(a->bytes, zero, sizeof(zero)) == 0;
-}
 
 static void hop_static(const struct next_hops *n, struct hop *out)
 {
@@ -101,7 +44,7 @@ static void hop_static(const struct next_hops *n, struct hop *out)
 		if (!n->config->ports[i].has_gateway_mac)
 			continue;
 		*out = (struct hop){
-			.next_hop = static_key((uint8_t)i),
+			.next_hop = next_hop_static_key((uint8_t)i),
 			.state = NEXT_HOP_STATIC,
 			.port_idx = (uint8_t)i,
 			.vlan_id = n->config->ports[i].vlan_id,
@@ -110,7 +53,7 @@ static void hop_static(const struct next_hops *n, struct hop *out)
 	}
 }
 
-static void hop_lookup(struct next_hops *n, const struct ip_address *destination, struct hop *out)
+void next_hop_lookup(struct next_hops *n, const struct ip_address *destination, struct hop *out)
 {
 	const struct link_entry *link;
 	struct route route;
@@ -156,7 +99,7 @@ static const struct hop *hop_of(struct next_hops *n, const struct ip_address *de
 		n->stats.n_route_cache_hits++;
 		return &c->hop;
 	}
-	hop_lookup(n, destination, &c->hop);
+	next_hop_lookup(n, destination, &c->hop);
 	c->destination = *destination;
 	c->generation = n->generation;
 	return &c->hop;
@@ -462,83 +405,6 @@ void next_hops_reload(struct next_hops *n, const struct config *config)
 	n->config = config;
 	n->links_are_stale = true;
 	n->is_stale = true;
-}
-
-// ---- for explanations
-
-static void describe_link(const struct next_hops *n, struct next_hop_info *out)
-{
-	const struct link_entry *link = links_find(&n->links, out->ifindex);
-
-	if (link == NULL)
-		return;
-	memcpy(out->interface, link->name, sizeof(out->interface));
-	out->port_idx = link->port_idx;
-	out->vlan_id = link->vlan_id;
-}
-
-static void describe_word(struct next_hop_info *out, uint64_t word)
-{
-	if (word == 0)
-		return;
-	shm_neighbour_mac(word, out->mac);
-	out->vlan_id = shm_neighbour_vlan(word);
-	out->port_idx = shm_neighbour_port(word);
-}
-
-void next_hop_describe(const struct next_hops *n, uint16_t neighbour_idx, struct next_hop_info *out)
-{
-	const struct shm_neighbour *e;
-
-	memset(out, 0, sizeof(*out));
-	out->port_idx = -1;
-	if (neighbour_idx == 0)
-		return;
-	e = table_writer_neighbour(n->tables, neighbour_idx);
-	memcpy(out->next_hop.bytes, e->address, 16);
-	out->ifindex = e->ifindex;
-	describe_link(n, out);
-	describe_word(out, e->word);
-	if (is_static_key(&out->next_hop))
-		out->state = NEXT_HOP_STATIC;
-	else if (e->word == 0)
-		out->state = NEXT_HOP_UNRESOLVED;
-	else
-		out->state = e->ifindex == 0 ? NEXT_HOP_LEARNED : NEXT_HOP_RESOLVED;
-}
-
-void next_hop_explain(struct next_hops *n, const struct ip_address *destination,
-		      struct next_hop_info *out)
-{
-	struct neighbour_event e;
-	struct hop h;
-	uint16_t idx;
-
-	hop_lookup(n, destination, &h);
-	memset(out, 0, sizeof(*out));
-	out->state = h.state;
-	out->next_hop = h.next_hop;
-	out->ifindex = h.ifindex;
-	out->port_idx = -1;
-	describe_link(n, out);
-	if (h.state == NEXT_HOP_STATIC) {
-		out->port_idx = h.port_idx;
-		out->vlan_id = h.vlan_id;
-		memcpy(out->mac, n->config->ports[h.port_idx].gateway_mac, 6);
-		return;
-	}
-	if (h.state != NEXT_HOP_UNRESOLVED)
-		return;
-	idx = table_writer_neighbour_find(n->tables, &h.next_hop, h.ifindex);
-	if (idx != 0) {
-		describe_word(out, table_writer_neighbour(n->tables, idx)->word);
-		if (table_writer_neighbour(n->tables, idx)->word != 0)
-			out->state = NEXT_HOP_RESOLVED;
-	} else if (neighbour_get(n->netlink, &h.next_hop, h.ifindex, &e) == 0 &&
-		   e.kind == NEIGHBOUR_RESOLVED) {
-		memcpy(out->mac, e.mac, 6);
-		out->state = NEXT_HOP_RESOLVED;
-	}
 }
 
 const struct next_hops_stats *next_hops_stats(const struct next_hops *n)

@@ -318,8 +318,11 @@ int turn_auth_check(struct turn_auth *a, const struct stun_view *msg,
 		memcpy(out->key, user->key, sizeof(out->key));
 		return integrity_matches(a, user->key, msg, integrity) ? 0 : -EACCES;
 	}
-	if (a->n_secrets == 0 || !rest_parse(name, name_bytes, &expires_at_s, &id_offset))
+	if (a->n_secrets == 0 || !rest_parse(name, name_bytes, &expires_at_s, &id_offset)) {
+		// As long as for a user who exists, so that time does not tell which names do.
+		integrity_matches(a, a->hash_key, msg, integrity);
 		return -EACCES;
+	}
 	if (owner != NULL && owner->username_bytes == name_bytes &&
 	    memcmp(owner->username, name, name_bytes) == 0 &&
 	    integrity_matches(a, owner->key, msg, integrity)) {
