@@ -15,6 +15,14 @@
 #define IP_PROTOCOL_UDP 17
 #define ANSWER_TTL      64 // RFC 1700; what hosts use
 
+// A sum of 32-bit words as they lie in memory, down to what checksum_fold and checksum_update take.
+static inline uint32_t checksum_fold64(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (uint32_t)((sum & 0xffff) + (sum >> 16));
+}
+
 struct dp_header {
 	const struct ip_endpoint *source; // both of one family
 	const struct ip_endpoint *destination;
@@ -40,23 +48,22 @@ static inline uint32_t dp_header_bytes(uint64_t l2_word, bool is_v4)
 	return dp_header_l2_bytes(l2_word) + (is_v4 ? IPV4_BYTES : IPV6_BYTES) + UDP_BYTES;
 }
 
+// Composed in registers and stored once: what was written in pieces could not be read back at once for the checksum.
 static inline void dp_header_write_v4(uint8_t *ip, const struct dp_header *h)
 {
-	uint16_t checksum;
+	uint32_t word[5];
+	uint64_t sum;
 
-	ip[0] = 0x45;
-	ip[1] = h->traffic_class;
-	bytes_put_be16(ip + 2, (uint16_t)(IPV4_BYTES + h->udp_bytes));
+	word[0] = 0x45u | (uint32_t)h->traffic_class << 8 |
+		  (uint32_t)__builtin_bswap16((uint16_t)(IPV4_BYTES + h->udp_bytes)) << 16;
 	// RFC 6864 §4.1: the identification of a packet that cannot be fragmented means nothing.
-	bytes_put_be16(ip + 4, h->dont_fragment ? 0 : h->ip_id);
-	bytes_put_be16(ip + 6, h->dont_fragment ? 0x4000 : 0);
-	ip[8] = h->ttl;
-	ip[9] = IP_PROTOCOL_UDP;
-	memset(ip + 10, 0, 2);
-	memcpy(ip + 12, ip_address_v4_bytes(&h->source->address), 4);
-	memcpy(ip + 16, ip_address_v4_bytes(&h->destination->address), 4);
-	checksum = ipv4_header_checksum(ip, IPV4_BYTES);
-	memcpy(ip + 10, &checksum, 2);
+	word[1] = h->dont_fragment ? 0x40u << 16 : __builtin_bswap16(h->ip_id);
+	word[2] = h->ttl | IP_PROTOCOL_UDP << 8;
+	memcpy(&word[3], ip_address_v4_bytes(&h->source->address), 4);
+	memcpy(&word[4], ip_address_v4_bytes(&h->destination->address), 4);
+	sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
+	word[2] |= (uint32_t)(uint16_t)~checksum_fold(checksum_fold64(sum)) << 16;
+	memcpy(ip, word, sizeof(word));
 }
 
 static inline void dp_header_write_v6(uint8_t *ip, const struct dp_header *h)
@@ -74,8 +81,10 @@ static inline void dp_header_write(uint8_t *frame, const struct dp_header *h)
 {
 	uint16_t vlan_id = shm_neighbour_vlan(h->l2_word);
 	uint8_t *p = frame + 2 * 6;
+	uint64_t udp;
 
-	shm_neighbour_mac(h->l2_word, frame);
+	// The MAC stands in the upper six bytes of the word, so in the first six of it in network order.
+	bytes_put_be64(frame, h->l2_word);
 	memcpy(frame + 6, h->source_mac, 6);
 	if (vlan_id != 0) {
 		bytes_put_be16(p, 0x8100);
@@ -91,10 +100,9 @@ static inline void dp_header_write(uint8_t *frame, const struct dp_header *h)
 		dp_header_write_v6(p, h);
 		p += IPV6_BYTES;
 	}
-	memcpy(p, &h->source->port_be, 2);
-	memcpy(p + 2, &h->destination->port_be, 2);
-	bytes_put_be16(p + 4, h->udp_bytes);
-	memcpy(p + 6, &h->udp_checksum, 2);
+	udp = h->source->port_be | (uint64_t)h->destination->port_be << 16 |
+	      (uint64_t)__builtin_bswap16(h->udp_bytes) << 32 | (uint64_t)h->udp_checksum << 48;
+	memcpy(p, &udp, sizeof(udp));
 }
 
 #endif

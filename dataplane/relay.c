@@ -23,11 +23,17 @@ static inline uint64_t sum_endpoint(const struct ip_endpoint *e)
 	return (uint64_t)v[0] + v[1] + v[2] + v[3] + e->port_be;
 }
 
-static inline uint32_t fold(uint64_t sum)
+// Framing of TURN: nearly always the four bytes of ChannelData.
+static inline uint64_t sum_framing(const uint8_t *at, uint32_t n)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (uint32_t)((sum & 0xffff) + (sum >> 16));
+	uint32_t channel_data;
+
+	if (n == 0)
+		return 0;
+	if (n != TURN_CHANNEL_HEADER_BYTES)
+		return checksum_add(0, at, n);
+	memcpy(&channel_data, at, sizeof(channel_data));
+	return channel_data;
 }
 
 // A length counts twice: in the pseudo header and in the UDP header.
@@ -45,15 +51,14 @@ static uint32_t sum_received(const struct dp_packet *p)
 	uint64_t sum = sum_endpoint(&p->view.source) + sum_endpoint(&p->view.destination) +
 		       sum_length(UDP_BYTES + p->view.payload_bytes);
 
-	if (head_bytes > 0)
-		sum += checksum_add(0, p->frame + p->view.payload_offset, head_bytes);
+	sum += sum_framing(p->frame + p->view.payload_offset, head_bytes);
 	if (tail_bytes > 0) {
 		uint16_t tail = checksum_fold(
 			checksum_add(0, p->frame + p->data_offset + p->data_bytes, tail_bytes));
 
 		sum += p->data_bytes & 1 ? __builtin_bswap16(tail) : tail;
 	}
-	return fold(sum);
+	return checksum_fold64(sum);
 }
 
 // Bytes that TURN puts in front of the data for this packet, and those behind it.
@@ -81,8 +86,10 @@ static void prefix_write(struct dp_worker *w, const struct dp_packet *p, uint8_t
 	uint8_t transaction_id[12];
 
 	if (p->channel_be != 0) {
-		memcpy(at, &p->channel_be, 2);
-		bytes_put_be16(at + 2, p->data_bytes);
+		uint32_t channel_data = p->channel_be | (uint32_t)__builtin_bswap16(p->data_bytes)
+								<< 16;
+
+		memcpy(at, &channel_data, sizeof(channel_data));
 		return;
 	}
 	random[0] = dp_random(w);
@@ -127,8 +134,13 @@ static void count_relayed(struct dp_worker *w, const struct dp_packet *p)
 
 static uint16_t checksum_of(const struct dp_packet *p, uint32_t received, uint64_t sent)
 {
-	uint16_t checksum = checksum_update(p->view.udp_checksum_be, received, fold(sent));
+	uint32_t sum = (uint16_t)~p->view.udp_checksum_be;
+	uint16_t checksum;
 
+	// RFC 1624 eqn. 3.
+	sum += (uint16_t)~checksum_fold(received);
+	sum += checksum_fold(checksum_fold64(sent));
+	checksum = (uint16_t)~checksum_fold(sum);
 	return checksum != 0 ? checksum : 0xffff;
 }
 
@@ -186,8 +198,7 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 		memset(prefix + prefix_bytes + p->data_bytes, 0, pad_bytes);
 
 	sent = sum_endpoint(&p->source) + sum_endpoint(&p->destination) + sum_length(udp_bytes);
-	if (prefix_bytes > 0)
-		sent += checksum_add(0, prefix, prefix_bytes);
+	sent += sum_framing(prefix, prefix_bytes);
 	h.source = &p->source;
 	h.destination = &p->destination;
 	h.l2_word = next_hop;
