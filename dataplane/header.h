@@ -51,19 +51,25 @@ static inline uint32_t dp_header_bytes(uint64_t l2_word, bool is_v4)
 // Composed in registers and stored once: what was written in pieces could not be read back at once for the checksum.
 static inline void dp_header_write_v4(uint8_t *ip, const struct dp_header *h)
 {
-	uint32_t word[5];
+	uint64_t front;
+	uint64_t middle;
+	uint32_t source;
+	uint32_t destination;
 	uint64_t sum;
 
-	word[0] = 0x45u | (uint32_t)h->traffic_class << 8 |
-		  (uint32_t)__builtin_bswap16((uint16_t)(IPV4_BYTES + h->udp_bytes)) << 16;
+	front = 0x45u | (uint32_t)h->traffic_class << 8 |
+		(uint32_t)__builtin_bswap16((uint16_t)(IPV4_BYTES + h->udp_bytes)) << 16;
 	// RFC 6864 §4.1: the identification of a packet that cannot be fragmented means nothing.
-	word[1] = h->dont_fragment ? 0x40u << 16 : __builtin_bswap16(h->ip_id);
-	word[2] = h->ttl | IP_PROTOCOL_UDP << 8;
-	memcpy(&word[3], ip_address_v4_bytes(&h->source->address), 4);
-	memcpy(&word[4], ip_address_v4_bytes(&h->destination->address), 4);
-	sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
-	word[2] |= (uint32_t)(uint16_t)~checksum_fold(checksum_fold64(sum)) << 16;
-	memcpy(ip, word, sizeof(word));
+	front |= (h->dont_fragment ? 0x40ull << 16 : __builtin_bswap16(h->ip_id)) << 32;
+	memcpy(&source, ip_address_v4_bytes(&h->source->address), 4);
+	memcpy(&destination, ip_address_v4_bytes(&h->destination->address), 4);
+	middle = h->ttl | IP_PROTOCOL_UDP << 8;
+	sum = (front >> 32) + (uint32_t)front + middle + source + destination;
+	middle |= (uint64_t)(uint16_t)~checksum_fold(checksum_fold64(sum)) << 16;
+	middle |= (uint64_t)source << 32;
+	memcpy(ip, &front, sizeof(front));
+	memcpy(ip + 8, &middle, sizeof(middle));
+	memcpy(ip + 16, &destination, sizeof(destination));
 }
 
 static inline void dp_header_write_v6(uint8_t *ip, const struct dp_header *h)
