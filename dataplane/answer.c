@@ -1,4 +1,5 @@
-// Answers of the worker's own to STUN requests: the packet goes back the way it came, its buffer reused. Worker thread.
+// Answers of the worker's own to STUN requests: the packet goes back the way it came, its buffer
+// reused. Worker thread.
 #include "dataplane/header.h"
 #include "dataplane/worker.h"
 

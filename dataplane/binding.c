@@ -1,10 +1,12 @@
-// STUN Binding (RFC 8489 §12) for ports without the XDP filter. Worker thread; writes the packet's buffer.
+// STUN Binding (RFC 8489 §12) for ports without the XDP filter. Worker thread; writes the packet's
+// buffer.
 #include "dataplane/worker.h"
 
 #define ANSWER_BYTES_MAX  256
 #define UNKNOWN_ATTRS_MAX 16
 
-// Comprehension-required attributes that a Binding request may carry without an effect here (RFC 8489 §14).
+// Comprehension-required attributes that a Binding request may carry without an effect here (RFC
+// 8489 §14).
 static bool is_known(uint16_t type)
 {
 	switch (type) {
@@ -25,7 +27,8 @@ static bool is_known(uint16_t type)
 	}
 }
 
-// Success with XOR-MAPPED-ADDRESS, or 420 with the attributes that are not understood (RFC 8489 §6.3.1).
+// Success with XOR-MAPPED-ADDRESS, or 420 with the attributes that are not understood (RFC 8489
+// §6.3.1).
 static size_t binding_build(const struct dp_packet *p, uint8_t out[ANSWER_BYTES_MAX])
 {
 	uint16_t unknown[UNKNOWN_ATTRS_MAX];

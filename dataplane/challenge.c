@@ -1,6 +1,7 @@
-// Requests that prove nothing are answered here and now (RFC 8489 §9.2.4): without integrity 401, with integrity but without
-// the rest of the credentials 400, with a stale nonce 438. Only a client that received a nonce of ours at its address
-// reaches the control plane, so a spoofed flood costs it nothing. Worker thread; writes the packet's buffer.
+// Requests that prove nothing are answered here and now (RFC 8489 §9.2.4): without integrity 401,
+// with integrity but without the rest of the credentials 400, with a stale nonce 438. Only a client
+// that received a nonce of ours at its address reaches the control plane, so a spoofed flood costs
+// it nothing. Worker thread; writes the packet's buffer.
 #include "dataplane/contract/wire/challenge.h"
 
 #include "dataplane/worker.h"

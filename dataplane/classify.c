@@ -1,4 +1,5 @@
-// First look at a packet: is it ours, and what kind of work is it? Worker thread; writes the packet and the lists.
+// First look at a packet: is it ours, and what kind of work is it? Worker thread; writes the packet
+// and the lists.
 #include <rte_prefetch.h>
 
 #include "dataplane/contract/wire/demux.h"
@@ -143,7 +144,8 @@ static void classify_ours(struct dp_worker *w, struct dp_packet *p)
 		dp_pass_or_drop(w, p, DP_DROP_NOT_OURS);
 		return;
 	}
-	// Our own address cannot be at the far end of a wire; believed, it would pass for a hairpin peer. Nothing can be sent to port 0.
+	// Our own address cannot be at the far end of a wire; believed, it would pass for a hairpin
+	// peer. Nothing can be sent to port 0.
 	if (p->view.source.port_be == 0 ||
 	    dp_local_find(&w->settings, &p->view.source.address) != DP_LOCAL_NONE) {
 		dp_drop(w, p, DP_DROP_BAD_SOURCE);

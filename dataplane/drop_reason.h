@@ -1,5 +1,6 @@
-// Counters of a worker, drop reasons among them. One line each: name, what an operator reads. Pure: the control plane
-// includes it for the names. The order is the index into shm_worker.counter; append only at the end of a list.
+// Counters of a worker, drop reasons among them. One line each: name, what an operator reads. Pure:
+// the control plane includes it for the names. The order is the index into shm_worker.counter;
+// append only at the end of a list.
 #ifndef TP_DROP_REASON_H
 #define TP_DROP_REASON_H
 

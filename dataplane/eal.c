@@ -74,7 +74,8 @@ static uint32_t cpu_list(const cpu_set_t *allowed, char *out, size_t out_bytes)
 	return n;
 }
 
-// The n-th allowed CPU from the end, round and round: the first ones are where a kernel likes to put its interrupts.
+// The n-th allowed CPU from the end, round and round: the first ones are where a kernel likes to
+// put its interrupts.
 static uint32_t nth_cpu(const cpu_set_t *allowed, uint32_t n_allowed, uint32_t n)
 {
 	uint32_t skip = n % n_allowed;
@@ -86,7 +87,8 @@ static uint32_t nth_cpu(const cpu_set_t *allowed, uint32_t n_allowed, uint32_t n
 	return 0;
 }
 
-// "0@(0,1),1@1": the main thread anywhere; a worker on its CPU, or anywhere if it may sleep and none was asked for.
+// "0@(0,1),1@1": the main thread anywhere; a worker on its CPU, or anywhere if it may sleep and
+// none was asked for.
 static int lcore_map(const struct shm_settings *s, char *out, size_t out_bytes,
 		     struct dp_port_error *err)
 {
@@ -146,7 +148,8 @@ int dp_eal_init(const struct shm_settings *s, uint32_t n_entries, bool hugepages
 	argv[argc++] = (char *)"--main-lcore=0";
 	argv[argc++] = (char *)"--iova-mode=va";
 	argv[argc++] = (char *)"--no-telemetry";
-	// It complains about a queueing discipline that the twin does not use. Of two patterns that match the first one counts.
+	// It complains about a queueing discipline that the twin does not use. Of two patterns that
+	// match the first one counts.
 	argv[argc++] = (char *)"--log-level=pmd.net.tap:critical";
 	argv[argc++] = (char *)"--log-level=*:error";
 	if (hugepages) {

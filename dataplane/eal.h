@@ -9,7 +9,8 @@
 // Whether the free hugepages hold what these settings need.
 bool dp_eal_hugepages_suffice(const struct shm_settings *s, uint32_t n_entries);
 
-// Starts EAL: main thread on lcore 0, worker i on lcore i + 1. 0; -EINVAL for a CPU that is not there; -EIO when EAL does not start.
+// Starts EAL: main thread on lcore 0, worker i on lcore i + 1. 0; -EINVAL for a CPU that is not
+// there; -EIO when EAL does not start.
 int dp_eal_init(const struct shm_settings *s, uint32_t n_entries, bool hugepages,
 		struct dp_port_error *err);
 

@@ -1,4 +1,5 @@
-// The XDP filter around an AF_XDP port's start. Main thread; changes what is attached to the interface.
+// The XDP filter around an AF_XDP port's start. Main thread; changes what is attached to the
+// interface.
 #include "dataplane/filter_port.h"
 
 #include <errno.h>
@@ -8,7 +9,8 @@
 #include "bpf/filter.h"
 #include "dataplane/log.h"
 
-// A control plane that starts beside us publishes its tables a moment before it mounts the filter's maps.
+// A control plane that starts beside us publishes its tables a moment before it mounts the filter's
+// maps.
 #define BIND_ATTEMPTS 100
 #define BIND_PAUSE_NS 50000000L
 

@@ -1,5 +1,6 @@
-// Between two allocations of our own: what one sends to the relayed address of the other never reaches a wire; it is looked up
-// again as if it had come from there. Worker thread; writes the packets and the lists.
+// Between two allocations of our own: what one sends to the relayed address of the other never
+// reaches a wire; it is looked up again as if it had come from there. Worker thread; writes the
+// packets and the lists.
 #include "dataplane/relay.h"
 #include "dataplane/worker.h"
 

@@ -1,4 +1,5 @@
-// Ethernet, IP and UDP headers in front of a payload. Inline, because relaying writes them for every packet.
+// Ethernet, IP and UDP headers in front of a payload. Inline, because relaying writes them for
+// every packet.
 #ifndef TP_DP_HEADER_H
 #define TP_DP_HEADER_H
 
@@ -48,7 +49,8 @@ static inline uint32_t dp_header_bytes(uint64_t l2_word, bool is_v4)
 	return dp_header_l2_bytes(l2_word) + (is_v4 ? IPV4_BYTES : IPV6_BYTES) + UDP_BYTES;
 }
 
-// Composed in registers and stored once: what was written in pieces could not be read back at once for the checksum.
+// Composed in registers and stored once: what was written in pieces could not be read back at once
+// for the checksum.
 static inline void dp_header_write_v4(uint8_t *ip, const struct dp_header *h)
 {
 	uint64_t front;
@@ -89,7 +91,8 @@ static inline void dp_header_write(uint8_t *frame, const struct dp_header *h)
 	uint8_t *p = frame + 2 * 6;
 	uint64_t udp;
 
-	// The MAC stands in the upper six bytes of the word, so in the first six of it in network order.
+	// The MAC stands in the upper six bytes of the word, so in the first six of it in network
+	// order.
 	bytes_put_be64(frame, h->l2_word);
 	memcpy(frame + 6, h->source_mac, 6);
 	if (vlan_id != 0) {

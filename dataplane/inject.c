@@ -1,5 +1,6 @@
-// From the control plane: its answers, given headers and sent. Worker thread; the consuming end of its inject ring. What stands
-// there is untrusted input: it may only leave from a listener of ours, over a path that exists.
+// From the control plane: its answers, given headers and sent. Worker thread; the consuming end of
+// its inject ring. What stands there is untrusted input: it may only leave from a listener of ours,
+// over a path that exists.
 #include "dataplane/contract/shm/ring.h"
 #include "dataplane/header.h"
 #include "dataplane/worker.h"

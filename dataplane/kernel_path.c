@@ -1,5 +1,6 @@
-// The TAP twin of a port without a kernel driver: what is not ours goes to the kernel, and what the kernel sends leaves through the
-// port (ARP, ND, ICMP, BGP, ssh). Worker thread; the twin's one queue is taken under its lock.
+// The TAP twin of a port without a kernel driver: what is not ours goes to the kernel, and what the
+// kernel sends leaves through the port (ARP, ND, ICMP, BGP, ssh). Worker thread; the twin's one
+// queue is taken under its lock.
 #include <rte_ethdev.h>
 
 #include "dataplane/worker.h"

@@ -1,4 +1,5 @@
-// Lines for the operator on stderr, for the journal with a severity in front. Cold paths only, never with text from the network.
+// Lines for the operator on stderr, for the journal with a severity in front. Cold paths only,
+// never with text from the network.
 #ifndef TP_DP_LOG_H
 #define TP_DP_LOG_H
 

@@ -1,5 +1,6 @@
-// From packets to flows: one bulk lookup for the whole burst, a second one for what needs a permission. Decides where a packet goes and
-// why not. Worker thread; writes the packets and the lists.
+// From packets to flows: one bulk lookup for the whole burst, a second one for what needs a
+// permission. Decides where a packet goes and why not. Worker thread; writes the packets and the
+// lists.
 #include "dataplane/worker.h"
 
 static_assert(DP_BURST <= SHM_FLOW_BULK_MAX, "a burst is one bulk lookup");
@@ -39,7 +40,8 @@ static enum dp_counter channel_miss_reason(const struct dp_worker *w, const stru
 						  : DP_DROP_CHANNEL_EXPIRED;
 }
 
-// Upward and permitted: the policy's word on the final destination, then to the wire or to another allocation of ours.
+// Upward and permitted: the policy's word on the final destination, then to the wire or to another
+// allocation of ours.
 static void forward_up(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *ruling)
 {
 	switch (dp_policy_verdict(w, ruling, &p->destination.address)) {
@@ -81,7 +83,8 @@ static void resolve_channel(struct dp_worker *w, struct dp_packet *p, const stru
 	forward_up(w, p, f);
 }
 
-// RFC 8656 §11.2: a Send indication needs an allocation, then a permission. True: look the permission up.
+// RFC 8656 §11.2: a Send indication needs an allocation, then a permission. True: look the
+// permission up.
 static bool resolve_send(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
 {
 	if (f == NULL || !dp_flow_is_live(w, f)) {

@@ -1,6 +1,6 @@
-// turnpike-dataplane: attaches to the segments of its instance, brings up the ports, runs the workers, and watches. Everything that it
-// must know stands in shared memory, so it needs no file and starts before or after the control plane. The main thread writes
-// struct shm_dataplane_state.
+// turnpike-dataplane: attaches to the segments of its instance, brings up the ports, runs the
+// workers, and watches. Everything that it must know stands in shared memory, so it needs no file
+// and starts before or after the control plane. The main thread writes struct shm_dataplane_state.
 #include <errno.h>
 #include <getopt.h>
 #include <rte_cycles.h>

@@ -1,4 +1,5 @@
-// One packet on its way through a worker. Lives in the worker's own array for the length of a burst; the bytes are the mbuf's.
+// One packet on its way through a worker. Lives in the worker's own array for the length of a
+// burst; the bytes are the mbuf's.
 #ifndef TP_DP_PACKET_H
 #define TP_DP_PACKET_H
 

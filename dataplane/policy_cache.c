@@ -1,9 +1,9 @@
-// The peer policy on the packet path: judged once per flow entry, peer and version of the settings, then remembered in one word. Worker
-// thread; writes only its own words.
+// The peer policy on the packet path: judged once per flow entry, peer and version of the settings,
+// then remembered in one word. Worker thread; writes only its own words.
 #include "dataplane/worker.h"
 
-// word: hash of the peer (bits 63..16), version of the settings (15..4), verdict + 1 (3..0). An entry that is reused for another peer,
-// or other settings, make it a miss.
+// word: hash of the peer (bits 63..16), version of the settings (15..4), verdict + 1 (3..0). An
+// entry that is reused for another peer, or other settings, make it a miss.
 #define VERDICT_MASK 0xfull
 
 static uint64_t verdict_tag(const struct dp_worker *w, const struct ip_address *peer)

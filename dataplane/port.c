@@ -57,7 +57,8 @@ struct rte_mempool *dp_port_pool_create(const struct shm_settings *s, struct dp_
 
 	for (uint32_t i = 0; i < s->n_ports; i++) {
 		wanted += (uint64_t)s->port[i].n_queues * MBUFS_PER_QUEUE;
-		// A pcap source that repeats holds its whole file in packet buffers: all that there is room for.
+		// A pcap source that repeats holds its whole file in packet buffers: all that there
+		// is room for.
 		if (strstr(s->port[i].device, "infinite_rx=1") != NULL)
 			wanted = RTE_MAX(wanted, affordable);
 	}

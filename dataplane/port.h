@@ -1,5 +1,5 @@
-// DPDK ports: whatever device the settings name, brought up with the same few demands: one rx and one tx queue per worker where the
-// device has them, no offloads.
+// DPDK ports: whatever device the settings name, brought up with the same few demands: one rx and
+// one tx queue per worker where the device has them, no offloads.
 #ifndef TP_DP_PORT_H
 #define TP_DP_PORT_H
 
@@ -28,20 +28,21 @@ struct dp_port_error {
 	char text[400]; // what, which, why and what to do
 };
 
-// Bytes that a packet may grow at its head: from IPv4 to IPv6, a VLAN tag, the prefix of a Data indication for an IPv6
-// peer. The mbuf headroom covers it on every driver.
+// Bytes that a packet may grow at its head: from IPv4 to IPv6, a VLAN tag, the prefix of a Data
+// indication for an IPv6 peer. The mbuf headroom covers it on every driver.
 #define DP_HEAD_GROWTH_BYTES (20 + 4 + 48)
 static_assert(DP_HEAD_GROWTH_BYTES <= RTE_PKTMBUF_HEADROOM, "Data indications would not fit");
 
 // Packet buffers for all ports of these settings; NULL with `err` set.
 struct rte_mempool *dp_port_pool_create(const struct shm_settings *s, struct dp_port_error *err);
 
-// Probes the device, configures and starts it. `run_dir` is where the instance's BPF maps are pinned (AF_XDP only). 0 or -errno.
+// Probes the device, configures and starts it. `run_dir` is where the instance's BPF maps are
+// pinned (AF_XDP only). 0 or -errno.
 int dp_port_open(struct dp_port *p, const struct shm_port_settings *s, uint32_t port_idx,
 		 uint32_t n_workers, const char *run_dir, struct rte_mempool *pool,
 		 struct dp_port_error *err);
-// Stops and closes it, except for an AF_XDP port: closing that would take the filter from the interface, and then the kernel would
-// answer our traffic with ICMP errors until the next start.
+// Stops and closes it, except for an AF_XDP port: closing that would take the filter from the
+// interface, and then the kernel would answer our traffic with ICMP errors until the next start.
 void dp_port_close(struct dp_port *p);
 
 // Writes what the control plane shows. Main thread.

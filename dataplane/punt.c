@@ -1,10 +1,12 @@
-// Toward the control plane: requests of clients that hold a valid nonce. Worker thread; the producing end of its punt ring.
+// Toward the control plane: requests of clients that hold a valid nonce. Worker thread; the
+// producing end of its punt ring.
 #include <unistd.h>
 
 #include "dataplane/contract/shm/ring.h"
 #include "dataplane/worker.h"
 
-// Slots that are kept for clients with an allocation, so that a flood of newcomers cannot starve a Refresh.
+// Slots that are kept for clients with an allocation, so that a flood of newcomers cannot starve a
+// Refresh.
 #define RESERVED_SLOTS (SHM_RING_SLOTS / 2)
 
 static bool has_allocation(const struct dp_worker *w, const struct dp_packet *p)

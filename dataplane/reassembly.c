@@ -1,5 +1,5 @@
-// Fragments in (RFC 791 §3.2, RFC 8200 §4.5), by DPDK's ip_frag; a complete datagram becomes one packet in one buffer and is
-// classified like any other. Worker thread; writes its own table.
+// Fragments in (RFC 791 §3.2, RFC 8200 §4.5), by DPDK's ip_frag; a complete datagram becomes one
+// packet in one buffer and is classified like any other. Worker thread; writes its own table.
 #include <rte_ip.h>
 
 #include "dataplane/header.h"

@@ -1,5 +1,6 @@
-// The relay stage: takes TURN's framing off or puts it on, and gives the datagram new headers (RFC 8656 §11, §12, §13–16). The application
-// data stays where it lies. Worker thread; writes the packet's buffer and the usage of its flow.
+// The relay stage: takes TURN's framing off or puts it on, and gives the datagram new headers (RFC
+// 8656 §11, §12, §13–16). The application data stays where it lies. Worker thread; writes the
+// packet's buffer and the usage of its flow.
 #include "dataplane/relay.h"
 
 #include <rte_prefetch.h>
@@ -42,8 +43,8 @@ static inline uint64_t sum_length(uint32_t udp_bytes)
 	return 2ull * __builtin_bswap16((uint16_t)udp_bytes);
 }
 
-// Everything around the application data as it was received. What stands behind data of odd length lies at odd
-// offsets of the sum, so its bytes count swapped.
+// Everything around the application data as it was received. What stands behind data of odd length
+// lies at odd offsets of the sum, so its bytes count swapped.
 static uint32_t sum_received(const struct dp_packet *p)
 {
 	uint32_t head_bytes = p->data_offset - p->view.payload_offset;
@@ -98,7 +99,8 @@ static void prefix_write(struct dp_worker *w, const struct dp_packet *p, uint8_t
 	turn_data_prefix_write(at, &p->peer, p->data_bytes, transaction_id);
 }
 
-// Moves the start of the mbuf's data to `frame_offset` (from the old start) and sets its length. False when the buffer has no room.
+// Moves the start of the mbuf's data to `frame_offset` (from the old start) and sets its length.
+// False when the buffer has no room.
 static bool set_extent(struct rte_mbuf *m, int32_t frame_offset, uint32_t length_bytes)
 {
 	int32_t data_off = (int32_t)m->data_off + frame_offset;
@@ -111,7 +113,8 @@ static bool set_extent(struct rte_mbuf *m, int32_t frame_offset, uint32_t length
 	return true;
 }
 
-// RFC 8656 §13–16. IPv4 to IPv4 copies DF; IPv6 to IPv4 sets it as RFC 7915 §5.1 says. To IPv6: whether we, the source, may fragment.
+// RFC 8656 §13–16. IPv4 to IPv4 copies DF; IPv6 to IPv4 sets it as RFC 7915 §5.1 says. To IPv6:
+// whether we, the source, may fragment.
 static bool dont_fragment(const struct dp_packet *p, bool to_v4, uint32_t ip_bytes)
 {
 	if (p->view.is_v4)
@@ -207,7 +210,8 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 	h.flow_label = (dp_flow_idx(w, p->flow) + 1) * 0x9e3779b1u >> 12;
 	h.ip_id = w->ip_id++;
 	h.udp_bytes = (uint16_t)udp_bytes;
-	// Updated, not computed anew, so that what was corrupt stays so. Without a checksum none is made up, but for IPv6.
+	// Updated, not computed anew, so that what was corrupt stays so. Without a checksum none is
+	// made up, but for IPv6.
 	h.udp_checksum = had_checksum ? checksum_of(p, received, sent) : 0;
 	h.ttl = (uint8_t)(p->ttl - 1);
 	h.traffic_class = p->view.traffic_class;

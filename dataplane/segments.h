@@ -1,4 +1,5 @@
-// The shared segments as the dataplane sees them: attached, sized and bounded before the first packet.
+// The shared segments as the dataplane sees them: attached, sized and bounded before the first
+// packet.
 #ifndef TP_DP_SEGMENTS_H
 #define TP_DP_SEGMENTS_H
 
@@ -16,12 +17,12 @@ struct dp_segments {
 	int wake_fd; // -1: the control plane will only notice punts when it looks
 };
 
-// Attaches tables (read-only), workers and rings. SHM_ATTACH_READY, or the first state that is not; `*kind` is the segment.
-// What stands in them is checked by dp_segments_check.
+// Attaches tables (read-only), workers and rings. SHM_ATTACH_READY, or the first state that is not;
+// `*kind` is the segment. What stands in them is checked by dp_segments_check.
 enum shm_attach_state dp_segments_attach(const char *instance, struct dp_segments *out,
 					 enum shm_segment_kind *kind);
-// Whether the segments are large enough for what these settings need, and the flow table lies within its segment. 0 or -EINVAL
-// with `*why` naming the part.
+// Whether the segments are large enough for what these settings need, and the flow table lies
+// within its segment. 0 or -EINVAL with `*why` naming the part.
 int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **why);
 void dp_segments_detach(struct dp_segments *s);
 

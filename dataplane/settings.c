@@ -1,4 +1,5 @@
-// Settings from shared memory. Any thread of the dataplane, between bursts; writes only its own copy.
+// Settings from shared memory. Any thread of the dataplane, between bursts; writes only its own
+// copy.
 #include "dataplane/settings.h"
 
 #include <errno.h>
@@ -17,7 +18,8 @@ int dp_settings_read(const struct shm_tables *t, struct shm_settings *raw, uint3
 	uint32_t active = __atomic_load_n(&t->active_settings, __ATOMIC_ACQUIRE) & 1;
 
 	memcpy(raw, &t->settings[active], sizeof(*raw));
-	// The writer fills the other slot, so only two publications during the copy can have torn it.
+	// The writer fills the other slot, so only two publications during the copy can have torn
+	// it.
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (__atomic_load_n(&t->settings_version, __ATOMIC_ACQUIRE) != before)
 		return -EAGAIN;

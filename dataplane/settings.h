@@ -1,5 +1,5 @@
-// The settings block of the control plane in a worker's own form. Loading copies and checks; afterwards nothing here points
-// into shared memory.
+// The settings block of the control plane in a worker's own form. Loading copies and checks;
+// afterwards nothing here points into shared memory.
 #ifndef TP_DP_SETTINGS_H
 #define TP_DP_SETTINGS_H
 
@@ -45,7 +45,8 @@ static inline bool dp_settings_changed(const struct shm_tables *t, uint32_t vers
 	return __atomic_load_n(&t->settings_version, __ATOMIC_ACQUIRE) != version;
 }
 
-// Copies the active block into `raw`. 0; -EAGAIN when it changed meanwhile (again later); -EINVAL with `*why` naming the field.
+// Copies the active block into `raw`. 0; -EAGAIN when it changed meanwhile (again later); -EINVAL
+// with `*why` naming the field.
 int dp_settings_read(const struct shm_tables *t, struct shm_settings *raw, uint32_t *version,
 		     const char **why);
 // Builds the local form from a checked copy.

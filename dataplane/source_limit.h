@@ -1,5 +1,6 @@
-// What one source prefix (an IPv4 address, an IPv6 /64) may cost: requests toward the control plane, and bytes of
-// unauthenticated answers. Per worker, no state but a fixed table; a spoofed flood recycles slots and allocates nothing.
+// What one source prefix (an IPv4 address, an IPv6 /64) may cost: requests toward the control
+// plane, and bytes of unauthenticated answers. Per worker, no state but a fixed table; a spoofed
+// flood recycles slots and allocates nothing.
 #ifndef TP_DP_SOURCE_LIMIT_H
 #define TP_DP_SOURCE_LIMIT_H
 
@@ -9,8 +10,9 @@
 #define DP_SOURCES      (1u << DP_SOURCES_LOG2)
 #define DP_SOURCE_WAYS  4
 
-// A new prefix may get that many bytes more than it sent, so that the first requests of many clients behind one
-// address are answered; from then on every byte out was paid for by more than a byte in.
+// A new prefix may get that many bytes more than it sent, so that the first requests of many
+// clients behind one address are answered; from then on every byte out was paid for by more than a
+// byte in.
 #define DP_ANSWER_CREDIT_BYTES 4096
 
 // off size field          writer  meaning
@@ -34,14 +36,15 @@ struct dp_source_limit {
 
 void dp_source_limit_init(struct dp_source_limit *l, uint64_t seed);
 
-// The slot of that address' prefix, refilled; a new one starts full in the place of the longest unseen of its set.
+// The slot of that address' prefix, refilled; a new one starts full in the place of the longest
+// unseen of its set.
 struct dp_source *dp_source_get(struct dp_source_limit *l, const struct ip_address *a,
 				uint64_t now_ns, uint32_t punt_per_sec, uint32_t punt_burst_pkts);
 
 // One request to the control plane. per_sec 0: no limit.
 bool dp_source_may_punt(struct dp_source *s, uint32_t punt_per_sec);
-// An answer of out_bytes to an unauthenticated request of in_bytes: over any window in which the first credit is
-// used up, bytes out stay below bytes in.
+// An answer of out_bytes to an unauthenticated request of in_bytes: over any window in which the
+// first credit is used up, bytes out stay below bytes in.
 bool dp_source_may_answer(struct dp_source *s, uint32_t in_bytes, uint32_t out_bytes);
 
 #endif

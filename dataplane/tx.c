@@ -1,5 +1,5 @@
-// The way out: frames gather per port and leave together at the burst's end. Worker thread; a queue that workers share is
-// taken under its lock.
+// The way out: frames gather per port and leave together at the burst's end. Worker thread; a queue
+// that workers share is taken under its lock.
 #include <rte_ethdev.h>
 
 #include "dataplane/header.h"

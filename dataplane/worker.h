@@ -1,5 +1,5 @@
-// A worker: one thread, its packets, and everything that it may write. Nothing here is shared with other workers but the ports and
-// the read-only tables.
+// A worker: one thread, its packets, and everything that it may write. Nothing here is shared with
+// other workers but the ports and the read-only tables.
 #ifndef TP_DP_WORKER_H
 #define TP_DP_WORKER_H
 
@@ -102,7 +102,7 @@ uint32_t dp_worker_poll(struct dp_worker *w);
 // Polls until shared->stop. An lcore_function_t; `arg` is the worker.
 int dp_worker_run(void *arg);
 
-// ---- stages: each takes a burst and puts every packet into exactly one list, tx or the dropped ones
+// ---- stages: each takes a burst and puts every packet into exactly one list, tx or drop
 
 // Runs `n` received packets through all stages, up to the queues of the ports.
 void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n);
@@ -123,7 +123,8 @@ uint32_t dp_inject_poll(struct dp_worker *w);
 uint32_t dp_kernel_poll(struct dp_worker *w);
 // Gives up fragments whose datagram did not complete in time.
 void dp_reassembly_expire(struct dp_worker *w);
-// A copy in one piece, NULL when memory is used up or it is larger than a datagram may be. The original is freed.
+// A copy in one piece, NULL when memory is used up or it is larger than a datagram may be. The
+// original is freed.
 struct rte_mbuf *dp_reassembly_linearise(struct dp_worker *w, struct rte_mbuf *m);
 
 // Queues a complete frame; the mbuf is not the caller's any more.

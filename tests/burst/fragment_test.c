@@ -1,4 +1,5 @@
-// Fragments: datagrams put together before they are classified (RFC 791, RFC 8200 §4.5), and cut up where the MTU asks for it.
+// Fragments: put together before they are classified (RFC 791, RFC 8200 §4.5), cut up where the MTU
+// asks for it. where the MTU asks for it.
 #include <criterion/criterion.h>
 #include <rte_cycles.h>
 
@@ -75,7 +76,8 @@ static uint32_t cut_channel(const char *client, uint16_t n, uint32_t step, uint3
 		   step, id);
 }
 
-// Puts the fragments that left together again; returns the payload behind the UDP header and checks the checksum.
+// Puts the fragments that left together again; returns the payload behind the UDP header and checks
+// the checksum.
 static uint32_t join(uint8_t *udp, struct ip_udp_view *view, uint32_t *n_frames)
 {
 	uint32_t total = 0;

@@ -1,5 +1,5 @@
-// Bad input of every kind: cut, bent, random. Nothing disappears uncounted, nothing is answered with more than was asked, and an
-// established flow goes on.
+// Bad input of every kind: cut, bent, random. Nothing disappears uncounted, nothing is answered
+// with more than was asked, and an established flow goes on.
 #include <criterion/criterion.h>
 #include <stdlib.h>
 

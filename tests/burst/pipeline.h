@@ -1,5 +1,6 @@
-// The real pipeline under test: one worker over two ring ports and the contract's own segments in a directory of the test's. Frames go in as
-// bytes and come out as bytes; every counter can be asked for. One per test process.
+// The real pipeline under test: one worker over two ring ports and the contract's own segments in a
+// directory of the test's. Frames go in as bytes and come out as bytes; every counter can be asked
+// for. One per test process.
 #ifndef TP_TESTS_PIPELINE_H
 #define TP_TESTS_PIPELINE_H
 
@@ -85,10 +86,11 @@ void send_datagram(const struct dress *d, const void *payload, uint32_t n);
 // Puts without polling, for bursts.
 void put_bytes(uint32_t port_idx, const void *bytes, uint32_t n);
 void poll_once(void);
-// The next frame that left; false when there is none. Its headers are parsed and its UDP checksum is recomputed in full (unless it is a
-// fragment, or zero over IPv4).
+// The next frame that left; false when there is none. Its headers are parsed and its UDP checksum
+// is recomputed in full (unless it is a fragment, or zero over IPv4).
 bool receive(struct frame *out);
-// The same without a look at it: the buffer itself, to be freed by the caller; NULL when there is none.
+// The same without a look at it: the buffer itself, to be freed by the caller; NULL when there is
+// none.
 struct rte_mbuf *take_raw(uint32_t port_idx);
 void expect_nothing_sent(void);
 // Exactly one frame left and it is this datagram.

@@ -1,5 +1,5 @@
-// Relaying: ChannelData and Send upward, ChannelData and Data downward, in all family combinations, with the headers that RFC 8656 §13–16
-// wants, and every reason not to.
+// Relaying: ChannelData and Send upward, ChannelData and Data downward, in all family combinations,
+// with the headers that RFC 8656 §13–16 wants, and every reason not to.
 #include <criterion/criterion.h>
 
 #include "tests/burst/pipeline.h"

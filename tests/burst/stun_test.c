@@ -1,4 +1,5 @@
-// STUN at the worker: Binding answered, strangers challenged, clients with a valid nonce handed to the control plane, and its answers sent.
+// STUN at the worker: Binding answered, strangers challenged, clients with a valid nonce handed to
+// the control plane, and its answers sent.
 #include <criterion/criterion.h>
 #include <rte_cycles.h>
 #include <time.h>
@@ -28,7 +29,8 @@ static struct stun_builder begin(uint16_t type)
 	return b;
 }
 
-// The one answer, back to the client from the listener, as a STUN message of that type with the request's transaction id.
+// The one answer, back to the client from the listener, as a STUN message of that type with the
+// request's transaction id.
 static struct stun_view expect_answer(const char *client, uint16_t type)
 {
 	struct ip_endpoint to = endpoint(client);
