@@ -7,6 +7,7 @@
 #include <rte_dev.h>
 #include <rte_ethdev.h>
 
+#include "dataplane/driver_log.h"
 #include "dataplane/filter_port.h"
 #include "dataplane/log.h"
 
@@ -100,9 +101,7 @@ static int probe(struct dp_port *p, const char *device, struct dp_port_error *er
 			    "(dpdk-devbind.py --bind=vfio-pci %s) or correct ports[].device",
 			    name, name);
 	return fail(err, -ENODEV,
-		    "device \"%s\" cannot be opened (%s); check its arguments and that the "
-		    "interface exists",
-		    device, rte_strerror(-ret));
+		    "device \"%s\" cannot be opened; correct ports[].device", device);
 }
 
 static int configure(struct dp_port *p, const struct shm_port_settings *s, uint32_t n_workers,
@@ -189,9 +188,9 @@ static int open_twin(struct dp_port *p, const struct shm_port_settings *s, uint3
 	return 0;
 }
 
-int dp_port_open(struct dp_port *p, const struct shm_port_settings *s, uint32_t port_idx,
-		 uint32_t n_workers, const char *run_dir, struct rte_mempool *pool,
-		 struct dp_port_error *err)
+static int port_open(struct dp_port *p, const struct shm_port_settings *s, uint32_t port_idx,
+		     uint32_t n_workers, const char *run_dir, struct rte_mempool *pool,
+		     struct dp_port_error *err)
 {
 	struct rte_ether_addr mac;
 	int ret;
@@ -244,6 +243,24 @@ int dp_port_open(struct dp_port *p, const struct shm_port_settings *s, uint32_t 
 	return 0;
 fail_close:
 	dp_port_close(p);
+	return ret;
+}
+
+int dp_port_open(struct dp_port *p, const struct shm_port_settings *s, uint32_t port_idx,
+		 uint32_t n_workers, const char *run_dir, struct rte_mempool *pool,
+		 struct dp_port_error *err)
+{
+	char cause[200];
+	size_t at;
+	int ret;
+
+	dp_driver_log_begin();
+	ret = port_open(p, s, port_idx, n_workers, run_dir, pool, err);
+	dp_driver_log_end(cause, sizeof(cause));
+	if (ret < 0 && cause[0] != 0) {
+		at = strlen(err->text);
+		snprintf(err->text + at, sizeof(err->text) - at, " (the driver says: %s)", cause);
+	}
 	return ret;
 }
 
