@@ -100,8 +100,7 @@ static int probe(struct dp_port *p, const char *device, struct dp_port_error *er
 			    "no driver of DPDK took the device %s; bind it to vfio-pci "
 			    "(dpdk-devbind.py --bind=vfio-pci %s) or correct ports[].device",
 			    name, name);
-	return fail(err, -ENODEV,
-		    "device \"%s\" cannot be opened; correct ports[].device", device);
+	return fail(err, -ENODEV, "device \"%s\" cannot be opened; correct ports[].device", device);
 }
 
 static int configure(struct dp_port *p, const struct shm_port_settings *s, uint32_t n_workers,
