@@ -38,8 +38,7 @@ expect "every Refresh succeeds with the same key" ".ok == $clients and .failed =
 
 # Ten times in a row, at any moment of its life.
 for _ in {1..10}; do
-	wait_until 5 test -e "$run_dir/controlplane.pid" || die "not restarted"
-	kill -KILL "$(pid_of controlplane)"
+	kill_running controlplane
 	sleep 0.$((RANDOM % 5 + 1))
 done
 wait_until 10 ctl --json status || die "no control plane after ten kills"

@@ -55,8 +55,7 @@ sleep 0.2
 passed "no ICMP unreachable on the wire"
 
 for _ in {1..5}; do
-	wait_until 5 test -e "$run_dir/dataplane.pid" || die "not restarted"
-	kill -KILL "$(pid_of dataplane)"
+	kill_running dataplane
 	sleep 0.$((RANDOM % 9 + 1))
 done
 sleep 4

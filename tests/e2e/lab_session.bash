@@ -70,6 +70,14 @@ wait_until() {
 pid_of() { cut -d' ' -f1 "$run_dir/$1.pid"; }
 started_ms_of() { cut -d' ' -f2 "$run_dir/$1.pid"; }
 
+is_running() { kill -0 "$(pid_of "$1" 2>/dev/null)" 2>/dev/null; }
+
+# kill_running NAME: kill -9 of the process that runs now, or of the next one.
+kill_running() {
+	wait_until 10 is_running "$1" || die "no $1 to kill"
+	kill -KILL "$(pid_of "$1")" 2>/dev/null || true
+}
+
 # ---- numbered traffic
 
 relay_probe=$build/tests/e2e/relay_probe
