@@ -98,19 +98,46 @@ struct frame_arrival {
 	uint16_t payload_bytes;
 };
 
-// The stamp of a frame, unverified, so that its path can be prefetched; NULL when no frame of the traffic.
-const uint8_t *frame_stamp_find(const uint8_t *frame, uint32_t frame_bytes);
-static inline uint32_t frame_stamp_flow(const uint8_t *stamp)
+// Where the parts of a received frame lie.
+struct frame_layout {
+	const uint8_t *ip;
+	const uint8_t *udp;
+	const uint8_t *payload;
+	uint16_t prefix_bytes;
+	uint16_t udp_bytes;
+	uint16_t payload_bytes;
+	uint8_t form; // enum frame_form
+	uint8_t is_v4;
+};
+
+// Finds the parts; false when it is no frame of the traffic. Nothing is verified but that all lies within the frame.
+bool frame_locate(const uint8_t *frame, uint32_t frame_bytes, struct frame_layout *out);
+
+// The flow that a located frame's stamp names, unverified: bit 31 is the direction.
+static inline uint32_t frame_stamp_flow(const struct frame_layout *l)
 {
 	uint32_t v;
 
-	memcpy(&v, stamp, sizeof(v));
+	memcpy(&v, l->payload, sizeof(v));
 	return v;
 }
 
-// Verifies a whole frame against `up` and `down`, arrays of n_flows paths.
-enum frame_verdict frame_verify(const uint8_t *frame, uint32_t frame_bytes,
-				const struct frame_path *up, const struct frame_path *down,
-				uint32_t n_flows, struct frame_arrival *out);
+// Verifies a located frame against `up` and `down`, arrays of n_flows paths.
+enum frame_verdict frame_judge(const struct frame_layout *l, const struct frame_path *up,
+			       const struct frame_path *down, uint32_t n_flows,
+			       struct frame_arrival *out);
+
+// Both.
+static inline enum frame_verdict frame_verify(const uint8_t *frame, uint32_t frame_bytes,
+					      const struct frame_path *up,
+					      const struct frame_path *down, uint32_t n_flows,
+					      struct frame_arrival *out)
+{
+	struct frame_layout l;
+
+	if (!frame_locate(frame, frame_bytes, &l))
+		return FRAME_NOT_OURS;
+	return frame_judge(&l, up, down, n_flows, out);
+}
 
 #endif

@@ -4,20 +4,8 @@
 #include "dataplane/contract/wire/ip_udp.h"
 #include "dataplane/contract/wire/stun_numbers.h"
 
-// Where the parts of a frame lie.
-struct layout {
-	const uint8_t *ip;
-	const uint8_t *udp;
-	const uint8_t *payload;
-	uint32_t prefix_bytes;
-	uint32_t udp_bytes;
-	uint32_t payload_bytes;
-	enum frame_form form;
-	bool is_v4;
-};
-
 // Finds UDP. The lengths must agree with the frame, but trailing Ethernet padding is no fault.
-static bool layout_udp(const uint8_t *frame, uint32_t frame_bytes, struct layout *l)
+static bool layout_udp(const uint8_t *frame, uint32_t frame_bytes, struct frame_layout *l)
 {
 	const uint8_t *ip = frame + FRAME_ETHER_BYTES;
 	uint16_t ether_type;
@@ -49,7 +37,7 @@ static bool layout_udp(const uint8_t *frame, uint32_t frame_bytes, struct layout
 }
 
 // ChannelData and indications pass between listener and clients; what bears other ports comes from a peer's side.
-static bool layout_payload(struct layout *l)
+static bool layout_payload(struct frame_layout *l)
 {
 	const uint8_t *data = l->udp + 8;
 	uint32_t data_bytes = l->udp_bytes - 8;
@@ -87,16 +75,12 @@ static bool layout_payload(struct layout *l)
 	       l->prefix_bytes + l->payload_bytes <= data_bytes;
 }
 
-const uint8_t *frame_stamp_find(const uint8_t *frame, uint32_t frame_bytes)
+bool frame_locate(const uint8_t *frame, uint32_t frame_bytes, struct frame_layout *out)
 {
-	struct layout l;
-
-	if (!layout_udp(frame, frame_bytes, &l) || !layout_payload(&l))
-		return NULL;
-	return l.payload;
+	return layout_udp(frame, frame_bytes, out) && layout_payload(out);
 }
 
-static bool indication_is_expected(const struct frame_path *p, const struct layout *l)
+static bool indication_is_expected(const struct frame_path *p, const struct frame_layout *l)
 {
 	const uint8_t *stun = l->udp + 8;
 	const uint8_t *value = stun + 24;
@@ -118,7 +102,7 @@ static bool indication_is_expected(const struct frame_path *p, const struct layo
 	       memcmp(peer, p->rx_peer, 16) == 0;
 }
 
-static bool direction_is_expected(const struct frame_path *p, const struct layout *l)
+static bool direction_is_expected(const struct frame_path *p, const struct frame_layout *l)
 {
 	if (l->is_v4 != p->rx_is_v4 || l->form != (enum frame_form)p->rx_form)
 		return false;
@@ -135,7 +119,16 @@ static bool direction_is_expected(const struct frame_path *p, const struct layou
 	}
 }
 
-static bool checksums_are_right(const struct frame_path *p, const struct layout *l,
+// Two words of a checksum at once.
+static inline uint32_t word_sum(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (v & 0xffff) + (v >> 16);
+}
+
+static bool checksums_are_right(const struct frame_path *p, const struct frame_layout *l,
 				const struct frame_stamp *stamp)
 {
 	// Every word but the pattern's; the UDP checksum itself included, so the whole folds to all ones.
@@ -146,7 +139,9 @@ static bool checksums_are_right(const struct frame_path *p, const struct layout 
 
 	memcpy(&field, l->udp + 6, 2);
 	sum += field;
-	if (l->prefix_bytes > 0)
+	if (l->prefix_bytes == TURN_CHANNEL_HEADER_BYTES)
+		sum += word_sum(l->udp + 8);
+	else if (l->prefix_bytes > 0)
 		sum = checksum_add(sum, l->udp + 8, l->prefix_bytes);
 	sum += frame_stamp_sum(stamp) + frame_pattern_sum[l->payload_bytes];
 	// Padding follows: behind an odd payload its first byte shares a word with the payload's last.
@@ -161,34 +156,36 @@ static bool checksums_are_right(const struct frame_path *p, const struct layout 
 	}
 	if (field == 0 || checksum_fold(sum) != 0xffff)
 		return false;
-	return !l->is_v4 || ipv4_header_checksum(l->ip, 20) == 0;
+	if (!l->is_v4)
+		return true;
+	sum = 0;
+	for (uint32_t i = 0; i < 20; i += 4)
+		sum += word_sum(l->ip + i);
+	return checksum_fold(sum) == 0xffff;
 }
 
-enum frame_verdict frame_verify(const uint8_t *frame, uint32_t frame_bytes,
-				const struct frame_path *up, const struct frame_path *down,
-				uint32_t n_flows, struct frame_arrival *out)
+enum frame_verdict frame_judge(const struct frame_layout *l, const struct frame_path *up,
+			       const struct frame_path *down, uint32_t n_flows,
+			       struct frame_arrival *out)
 {
 	const struct frame_path *p;
 	struct frame_stamp stamp;
-	struct layout l;
 
-	if (!layout_udp(frame, frame_bytes, &l) || !layout_payload(&l))
-		return FRAME_NOT_OURS;
-	memcpy(&stamp, l.payload, sizeof(stamp));
+	memcpy(&stamp, l->payload, sizeof(stamp));
 	out->flow_idx = stamp.flow & 0x7fffffff;
 	out->is_down = stamp.flow >> 31;
 	out->seq = stamp.seq;
 	out->sent_tsc = stamp.tsc_check >> 16;
-	out->payload_bytes = (uint16_t)l.payload_bytes;
+	out->payload_bytes = l->payload_bytes;
 	if (out->flow_idx >= n_flows ||
 	    (uint16_t)stamp.tsc_check !=
 		    frame_stamp_check(stamp.flow, stamp.seq, stamp.tsc_check & ~0xffffull))
 		return FRAME_CORRUPTED;
-	if (memcmp(l.payload + FRAME_STAMP_BYTES, frame_pattern + FRAME_STAMP_BYTES,
-		   l.payload_bytes - FRAME_STAMP_BYTES) != 0)
+	if (memcmp(l->payload + FRAME_STAMP_BYTES, frame_pattern + FRAME_STAMP_BYTES,
+		   l->payload_bytes - FRAME_STAMP_BYTES) != 0)
 		return FRAME_CORRUPTED;
 	p = (out->is_down ? down : up) + out->flow_idx;
-	if (!direction_is_expected(p, &l))
+	if (!direction_is_expected(p, l))
 		return FRAME_MISDIRECTED;
-	return checksums_are_right(p, &l, &stamp) ? FRAME_OK : FRAME_BAD_CHECKSUM;
+	return checksums_are_right(p, l, &stamp) ? FRAME_OK : FRAME_BAD_CHECKSUM;
 }

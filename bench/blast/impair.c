@@ -64,17 +64,18 @@ static void held_release(struct line *l, bool was_overtaken)
 static void packet_impair(struct line *l, struct rte_mbuf *m)
 {
 	uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
-	const uint8_t *stamp = frame_stamp_find(frame, rte_pktmbuf_data_len(m));
+	struct frame_layout layout;
 	struct rte_mbuf *copy;
 	uint32_t bit;
 	uint32_t flow;
 	bool is_whole = true;
 
-	if (stamp == NULL) { // STUN and ARP: no part of the traffic
+	if (!frame_locate(frame, rte_pktmbuf_data_len(m),
+			  &layout)) { // STUN and ARP: no part of the traffic
 		packet_send(l, &l->far, m);
 		return;
 	}
-	flow = frame_stamp_flow(stamp);
+	flow = frame_stamp_flow(&layout);
 	switch (impairment_decide(&l->impairment, l->held == NULL)) {
 	case IMPAIRMENT_LOSE:
 		rte_pktmbuf_free(m);
@@ -86,9 +87,8 @@ static void packet_impair(struct line *l, struct rte_mbuf *m)
 		return;
 	case IMPAIRMENT_CORRUPT:
 		// Any bit of the payload, stamp or pattern: what a relay must carry untouched.
-		bit = impairment_bit(&l->impairment,
-				     rte_pktmbuf_data_len(m) - (uint32_t)(stamp - frame));
-		frame[stamp - frame + bit / 8] ^= (uint8_t)(1u << bit % 8);
+		bit = impairment_bit(&l->impairment, layout.payload_bytes);
+		frame[layout.payload - frame + bit / 8] ^= (uint8_t)(1u << bit % 8);
 		is_whole = false;
 		break;
 	case IMPAIRMENT_DUPLICATE:

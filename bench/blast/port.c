@@ -9,26 +9,29 @@
 
 #include <rte_eal.h>
 
-#define POOL_MBUFS   8191
-#define POOL_CACHE   256
-#define EAL_ARGS_MAX 32
-#define SEND_TRIES   1000
+#define POOL_MBUFS        8191
+#define POOL_CACHE        256
+#define MEMORY_MB_DEFAULT 512
+#define EAL_ARGS_MAX      32
+#define SEND_TRIES        1000
 
-static int hugepages_are_there(void)
+// Whether the pool of large pages holds that much; one that holds less is of no use to EAL.
+static bool hugepages_suffice(uint32_t memory_mb)
 {
 	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
 	unsigned n = 0;
 
 	if (f == NULL)
-		return 0;
+		return false;
 	if (fscanf(f, "%u", &n) != 1)
 		n = 0;
 	fclose(f);
-	return n > 0;
+	return (uint64_t)n * 2 >= memory_mb;
 }
 
 int blast_eal_start(const struct port_options *o, const char *const *devices, uint32_t n_devices)
 {
+	uint32_t memory_mb = o->memory_mb == 0 ? MEMORY_MB_DEFAULT : o->memory_mb;
 	char lcores[32];
 	char memory[16];
 	char prefix[64];
@@ -37,7 +40,7 @@ int blast_eal_start(const struct port_options *o, const char *const *devices, ui
 	int n = 0;
 
 	snprintf(lcores, sizeof(lcores), "--lcores=0@%u", o->cpu);
-	snprintf(memory, sizeof(memory), "%u", o->memory_mb == 0 ? 512 : o->memory_mb);
+	snprintf(memory, sizeof(memory), "%u", memory_mb);
 	snprintf(prefix, sizeof(prefix), "--file-prefix=%s",
 		 o->file_prefix == NULL ? "blast" : o->file_prefix);
 	args[n++] = (char *)"blast";
@@ -48,7 +51,7 @@ int blast_eal_start(const struct port_options *o, const char *const *devices, ui
 	args[n++] = (char *)"--no-telemetry";
 	args[n++] = (char *)"--log-level=lib.eal:4";
 	args[n++] = prefix;
-	if (hugepages_are_there()) {
+	if (hugepages_suffice(memory_mb)) {
 		args[n++] = (char *)"--in-memory";
 		args[n++] = (char *)"--single-file-segments";
 	} else {

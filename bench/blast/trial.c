@@ -42,22 +42,18 @@ static uint32_t frames_build(struct blast_port *port, struct flow_set *flows, st
 	return n;
 }
 
-static void frame_judge(struct flow_set *flows, struct tally *t, const uint8_t *frame,
-			uint32_t frame_bytes, uint64_t tsc, const struct trial_options *o)
+static void frame_count(struct flow_set *flows, struct tally *t, const struct rte_mbuf *m,
+			const struct frame_layout *l, uint64_t tsc)
 {
 	struct frame_arrival arrival;
 	struct frame_path *p;
 
-	switch (frame_verify(frame, frame_bytes, flows->up, flows->down, flows->plan.n_flows,
-			     &arrival)) {
+	switch (frame_judge(l, flows->up, flows->down, flows->plan.n_flows, &arrival)) {
 	case FRAME_OK:
 		p = &(arrival.is_down ? flows->down : flows->up)[arrival.flow_idx];
 		tally_arrival(t, p, arrival.seq);
-		t->received_bytes += frame_bytes;
+		t->received_bytes += rte_pktmbuf_data_len(m);
 		histogram_add(&t->latency, (tsc - arrival.sent_tsc) & TSC_STAMP_MASK);
-		break;
-	case FRAME_CORRUPTED:
-		t->corrupted++;
 		break;
 	case FRAME_BAD_CHECKSUM:
 		t->bad_checksum++;
@@ -66,9 +62,7 @@ static void frame_judge(struct flow_set *flows, struct tally *t, const uint8_t *
 		t->misdirected++;
 		break;
 	default:
-		t->not_ours++;
-		if (o->other != NULL)
-			o->other(o->other_arg, frame, frame_bytes);
+		t->corrupted++;
 		break;
 	}
 }
@@ -77,18 +71,20 @@ uint32_t trial_receive(struct blast_port *port, struct flow_set *flows, struct t
 		       uint64_t tsc, const struct trial_options *o)
 {
 	struct rte_mbuf *burst[PORT_BURST];
+	struct frame_layout layout[PORT_BURST];
 	uint32_t n = rte_eth_rx_burst(port->ethdev, 0, burst, PORT_BURST);
 
 	for (uint32_t i = 0; i < n; i++)
 		__builtin_prefetch(rte_pktmbuf_mtod(burst[i], const uint8_t *));
 	for (uint32_t i = 0; i < n; i++) {
-		const uint8_t *stamp = frame_stamp_find(rte_pktmbuf_mtod(burst[i], const uint8_t *),
-							rte_pktmbuf_data_len(burst[i]));
 		uint32_t flow;
 
-		if (stamp == NULL)
+		if (!frame_locate(rte_pktmbuf_mtod(burst[i], const uint8_t *),
+				  rte_pktmbuf_data_len(burst[i]), &layout[i])) {
+			layout[i].payload = NULL;
 			continue;
-		flow = frame_stamp_flow(stamp);
+		}
+		flow = frame_stamp_flow(&layout[i]);
 		if ((flow & 0x7fffffff) < flows->plan.n_flows) {
 			const struct frame_path *p =
 				&(flow >> 31 ? flows->down : flows->up)[flow & 0x7fffffff];
@@ -98,9 +94,16 @@ uint32_t trial_receive(struct blast_port *port, struct flow_set *flows, struct t
 			__builtin_prefetch((const uint8_t *)p + 192, 1);
 		}
 	}
-	for (uint32_t i = 0; i < n; i++)
-		frame_judge(flows, t, rte_pktmbuf_mtod(burst[i], const uint8_t *),
-			    rte_pktmbuf_data_len(burst[i]), tsc, o);
+	for (uint32_t i = 0; i < n; i++) {
+		if (layout[i].payload != NULL) {
+			frame_count(flows, t, burst[i], &layout[i], tsc);
+			continue;
+		}
+		t->not_ours++;
+		if (o->other != NULL)
+			o->other(o->other_arg, rte_pktmbuf_mtod(burst[i], const uint8_t *),
+				 rte_pktmbuf_data_len(burst[i]));
+	}
 	rte_pktmbuf_free_bulk(burst, n);
 	return n;
 }
