@@ -66,14 +66,12 @@ static void inject(struct punt *p, uint32_t worker_idx, const struct turn_reques
 	p->stats.n_answers++;
 }
 
-// One datagram. It is copied first: the memory belongs to a worker, and what is checked must be what is used.
+// One datagram, already out of the ring.
 static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagram *d,
 		   uint16_t length_bytes, uint64_t now_ns, uint64_t wall_ns)
 {
-	uint8_t bytes[SHM_DATAGRAM_BYTES_MAX];
 	uint8_t answer[TURN_ANSWER_BYTES_MAX];
 	struct turn_request request = { .now_ns = now_ns, .wall_ns = wall_ns };
-	uint8_t kind = d->kind;
 	size_t answer_bytes;
 
 	memcpy(request.client.address.bytes, d->remote_address, 16);
@@ -81,10 +79,9 @@ static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagra
 	request.local_port_be = d->local_port_be;
 	request.local_idx = d->local_idx;
 	request.l2_word = d->l2_word;
-	memcpy(bytes, d->data, length_bytes);
-	request.bytes = bytes;
+	request.bytes = d->data;
 	request.len_bytes = length_bytes;
-	if (kind != SHM_DATAGRAM_STUN || request.client.port_be == 0 ||
+	if (d->kind != SHM_DATAGRAM_STUN || request.client.port_be == 0 ||
 	    !is_listener(p->tables, request.local_idx, request.local_port_be)) {
 		p->stats.n_invalid++;
 		return;
@@ -96,9 +93,10 @@ static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagra
 
 uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
 {
+	_Alignas(struct shm_datagram) uint8_t copy[SHM_RING_SLOT_BYTES];
 	uint32_t n_all = 0;
 
-	for (uint32_t i = 0; i < p->tables->settings.n_workers; i++) {
+	for (uint32_t i = 0; i < p->tables->n_workers_max; i++) {
 		struct shm_ring *ring = table_writer_ring(p->tables, i, 0);
 
 		for (uint32_t n = 0; n < PUNT_BATCH; n++) {
@@ -108,8 +106,13 @@ uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
 			d = shm_ring_peek(ring, &length_bytes);
 			if (d == NULL)
 				break;
-			handle(p, i, d, length_bytes, now_ns, wall_ns);
+			// Copied, since the memory belongs to a worker and what is checked must be
+			// what is used; and released first, so that a request that kills us does not
+			// meet our successor.
+			memcpy(copy, d, sizeof(*d) + length_bytes);
 			shm_ring_release(ring);
+			handle(p, i, (const struct shm_datagram *)copy, length_bytes, now_ns,
+			       wall_ns);
 			n_all++;
 		}
 	}
@@ -117,12 +120,12 @@ uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
 	return n_all;
 }
 
-// Before sleeping every ring is marked; false when one has something.
+// Before sleeping every ring is marked, also of workers that are not configured any more; false when one has something.
 static bool prepare_sleep(struct punt *p)
 {
 	bool may_sleep = true;
 
-	for (uint32_t i = 0; i < p->tables->settings.n_workers; i++)
+	for (uint32_t i = 0; i < p->tables->n_workers_max; i++)
 		may_sleep &= shm_ring_prepare_sleep(table_writer_ring(p->tables, i, 0));
 	return may_sleep;
 }

@@ -1,6 +1,8 @@
 // Requests from the punt ring, answers into the inject ring.
 #include "tests/unit/controlplane/turn_rig.h"
 
+#include "controlplane/turn/state.h"
+
 #include <string.h>
 
 static struct rig r;
@@ -109,4 +111,43 @@ Test(punt, a_full_inject_ring_loses_the_answer_and_counts_it)
 	}
 	cr_assert(punt_stats(p)->n_inject_full > 0);
 	cr_assert_eq(punt_stats(p)->n_inject_full + punt_stats(p)->n_answers, n_all);
+}
+
+static uint16_t no_hop_and_empty_ring(void *arg, const struct ip_address *client, uint64_t l2_word)
+{
+	uint16_t n;
+
+	cr_assert_null(shm_ring_peek(table_writer_ring(&r.engine.tables, 0, 0), &n));
+	*(bool *)arg = true;
+	return 0;
+}
+
+Test(punt, a_request_is_out_of_the_ring_before_it_is_handled)
+{
+	struct rig_request q;
+	size_t n = request(&q);
+	bool was_asked = false;
+
+	r.engine.turn->hops.client = no_hop_and_empty_ring;
+	r.engine.turn->hops.arg = &was_asked;
+	cr_assert(punt_one(q.bytes, n, 0, 1));
+	cr_assert_eq(punt_drain(p, r.now_ns, r.wall_ns), 1);
+	cr_assert(was_asked);
+}
+
+Test(punt_workers, rings_of_workers_that_are_not_configured_any_more_are_read)
+{
+	struct config *config = rig_config();
+	struct shm_datagram *d;
+
+	config->n_workers = 2;
+	rig_open(&r, config);
+	rig_leave(&r);
+	rig_reopen(&r, rig_config());
+	cr_assert_eq(punt_new(NULL, &r.engine.tables, r.engine.turn, "unit", &p), 0);
+	d = shm_ring_reserve(table_writer_ring(&r.engine.tables, 1, 0));
+	memset(d, 0, sizeof(*d));
+	shm_ring_commit(table_writer_ring(&r.engine.tables, 1, 0));
+	cr_assert_eq(punt_drain(p, r.now_ns, r.wall_ns), 1);
+	teardown();
 }
