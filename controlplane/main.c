@@ -129,10 +129,11 @@ static void log_start(void)
 	default:
 		break;
 	}
-	if (engine.tables.are_workers_new)
-		log_warning(
-			"more workers are configured than before: restart the dataplane, its old "
-			"workers reach this control plane no more");
+	if (engine.tables.n_workers_max < engine.config->n_workers)
+		log_warning("%u workers are configured, but the running dataplane's segments have "
+			    "room for %u, which go on; for more, stop both processes and start "
+			    "them again (sessions survive)",
+			    engine.config->n_workers, engine.tables.n_workers_max);
 	log_info("version " TURNPIKE_VERSION
 		 ", instance %s: ready, realm %s, %u listeners, %u relay "
 		 "addresses, tables for %u allocations and %u flows",

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <openssl/crypto.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +22,7 @@ uint32_t table_writer_entries(const struct config *config)
 	return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
 }
 
-static uint64_t monotonic_ns(void)
+uint64_t table_writer_now_ns(void)
 {
 	struct timespec ts;
 
@@ -33,7 +35,6 @@ int table_writer_open(struct table_writer *w, const struct config *config, char 
 {
 	size_t base_offset, totals_offset;
 	enum shm_attach_state state;
-	struct shm_settings old;
 	uint32_t *free_idx = NULL;
 	struct shm_flow_retired *retired = NULL;
 	int ret;
@@ -49,8 +50,7 @@ int table_writer_open(struct table_writer *w, const struct config *config, char 
 		if (ret < 0)
 			return ret;
 		w->origin = TABLE_WRITER_ADOPTED;
-		old = w->tables->settings[w->tables->active_settings & 1];
-		ret = table_writer_settings_apply(w, config, &old, error, error_bytes);
+		ret = table_writer_settings_adopt(w, config, error, error_bytes);
 		if (ret < 0)
 			goto fail;
 		break;
@@ -75,8 +75,6 @@ int table_writer_open(struct table_writer *w, const struct config *config, char 
 
 	table_writer_keys_bytes(w->n_allocations_max, w->n_entries, &base_offset, &totals_offset);
 	w->usage_base = (struct shm_usage *)((uint8_t *)w->keys + base_offset);
-	// Kept here: the header is in memory that the dataplane may write.
-	w->n_workers_max = w->workers->n_workers;
 	w->totals = (struct table_writer_totals *)((uint8_t *)w->keys + totals_offset);
 	if (w->are_workers_new)
 		memset(w->usage_base, 0, (size_t)w->n_entries * sizeof(*w->usage_base));
@@ -106,7 +104,7 @@ int table_writer_open(struct table_writer *w, const struct config *config, char 
 	ret = table_writer_neighbours_init(w);
 	if (ret < 0)
 		goto fail_memory;
-	table_writer_heartbeat(w, monotonic_ns());
+	table_writer_heartbeat(w, table_writer_now_ns());
 	return 0;
 fail_memory:
 	snprintf(error, error_bytes,
@@ -145,7 +143,21 @@ bool table_writer_dataplane_alive(const struct table_writer *w, uint64_t now_ns)
 
 	if (phase != SHM_DATAPLANE_STARTING && phase != SHM_DATAPLANE_RUNNING)
 		return false;
-	return heartbeat_ns + TABLE_WRITER_DATAPLANE_DEAD_NS > now_ns;
+	return heartbeat_ns + TABLE_WRITER_DATAPLANE_SILENT_NS > now_ns;
+}
+
+bool table_writer_dataplane_gone(const struct table_writer *w, uint64_t now_ns)
+{
+	const struct shm_dataplane_state *d = &w->workers->dataplane;
+	uint32_t phase = __atomic_load_n(&d->phase, __ATOMIC_ACQUIRE);
+	uint32_t pid = __atomic_load_n(&d->pid, __ATOMIC_RELAXED);
+
+	if (table_writer_dataplane_alive(w, now_ns))
+		return false;
+	if (phase == SHM_DATAPLANE_ABSENT || phase == SHM_DATAPLANE_STOPPED)
+		return true;
+	// 0 and negative numbers would mean groups of processes.
+	return pid == 0 || pid > INT32_MAX || (kill((pid_t)pid, 0) < 0 && errno == ESRCH);
 }
 
 void table_writer_reclaim(struct table_writer *w, uint64_t now_ns)
@@ -157,7 +169,7 @@ void table_writer_reclaim(struct table_writer *w, uint64_t now_ns)
 	if (w->flows.n_retired > 0)
 		shm_flow_reclaim(
 			&w->flows,
-			shm_grace_passed(w->workers, table_writer_dataplane_alive(w, now_ns)));
+			shm_grace_passed(w->workers, !table_writer_dataplane_gone(w, now_ns)));
 }
 
 static void usage_sum(const struct table_writer *w, uint32_t idx, struct shm_usage *out)
@@ -178,16 +190,16 @@ static void usage_sum(const struct table_writer *w, uint32_t idx, struct shm_usa
 int table_writer_flow_publish(struct table_writer *w, const struct shm_flow *f,
 			      uint64_t own_expires_at_ns, uint32_t *out_idx)
 {
-	int ret = shm_flow_publish(&w->flows, f, own_expires_at_ns, out_idx);
+	uint32_t next_idx;
 
-	if (ret == -ENOSPC && w->flows.n_retired > 0) {
-		table_writer_reclaim(w, monotonic_ns());
-		ret = shm_flow_publish(&w->flows, f, own_expires_at_ns, out_idx);
-	}
-	if (ret < 0)
-		return ret;
-	usage_sum(w, *out_idx, &w->usage_base[*out_idx]);
-	return 0;
+	if (w->flows.n_free == 0 && w->flows.n_retired > 0)
+		table_writer_reclaim(w, table_writer_now_ns());
+	if (w->flows.n_free == 0)
+		return -ENOSPC;
+	// Before a worker can count on it.
+	next_idx = w->flows.free_idx[w->flows.n_free - 1];
+	usage_sum(w, next_idx, &w->usage_base[next_idx]);
+	return shm_flow_publish(&w->flows, f, own_expires_at_ns, out_idx);
 }
 
 void table_writer_flow_withdraw(struct table_writer *w, uint32_t idx)
@@ -200,7 +212,10 @@ void table_writer_flow_withdraw(struct table_writer *w, uint32_t idx)
 void table_writer_flow_set_expiry(struct table_writer *w, uint32_t idx, uint64_t expires_at_ns,
 				  uint64_t own_expires_at_ns)
 {
-	shm_flow_set_expiry(&w->flows, idx, expires_at_ns, own_expires_at_ns);
+	// Workers read these lines with each packet: what stands there already is not written again.
+	if (w->flows.entries[idx].expires_at_ns != expires_at_ns ||
+	    w->flows.own_expiry_ns[idx] != own_expires_at_ns)
+		shm_flow_set_expiry(&w->flows, idx, expires_at_ns, own_expires_at_ns);
 }
 
 uint32_t table_writer_flow_find(const struct table_writer *w, const struct shm_flow_key *key)
@@ -232,15 +247,14 @@ void table_writer_flow_usage(const struct table_writer *w, uint32_t idx, struct 
 struct shm_allocation *table_writer_allocation_take(struct table_writer *w, uint32_t *out_idx)
 {
 	struct shm_allocation *a;
-	uint32_t serial;
 
 	if (w->n_free_allocations == 0)
 		return NULL;
 	*out_idx = w->free_allocation[--w->n_free_allocations];
 	a = &w->keys->allocation[*out_idx];
-	serial = a->serial + 1;
-	memset(a, 0, sizeof(*a));
-	a->serial = serial;
+	// All but state and serial, which must not be lost should we die here: ids are never given twice.
+	memset(a->client_address, 0, sizeof(*a) - offsetof(struct shm_allocation, client_address));
+	a->serial++;
 	w->totals[*out_idx] = (struct table_writer_totals){ 0 };
 	return a;
 }

@@ -15,8 +15,8 @@
 #include "dataplane/contract/wire/address.h"
 
 #define TABLE_WRITER_ERROR_BYTES 320
-// A dataplane whose heartbeat is older is taken for dead; grace does not wait for it.
-#define TABLE_WRITER_DATAPLANE_DEAD_NS 1000000000ull
+// A dataplane whose heartbeat is older does not forward as it should; it may have died, or only be held up.
+#define TABLE_WRITER_DATAPLANE_SILENT_NS 1000000000ull
 
 // Behind the allocations in `keys`, one per allocation slot; control plane only. What entries that were withdrawn
 // from a live allocation had counted.
@@ -55,7 +55,8 @@ struct table_writer {
 
 	uint32_t n_allocations_max; // slots 1..n_allocations_max of keys->allocation
 	uint32_t n_entries;
-	uint32_t n_workers_max;             // that `workers` and `rings` have room for
+	uint32_t
+		n_workers_max; // that `workers` and `rings` have room for; fewer than configured while an old dataplane lives
 	struct shm_usage *usage_base;       // per flow entry: what its predecessors had counted
 	struct table_writer_totals *totals; // per allocation slot
 
@@ -68,8 +69,8 @@ struct table_writer {
 	uint32_t n_free_neighbours;
 	uint64_t neighbour_seed[2];
 
-	bool are_workers_new; // `workers` and `rings` were replaced at adoption: a live dataplane must restart
-	bool is_withdrawn; // flows were withdrawn since the last advance of the grace generation
+	bool are_workers_new; // `workers` and `rings` were replaced at adoption
+	bool is_withdrawn;    // flows were withdrawn since the last advance of the grace generation
 };
 
 // ---- life
@@ -87,8 +88,11 @@ int table_writer_publish_settings(struct table_writer *w, const struct config *c
 				  size_t error_bytes);
 // Stores pid and time in the segment's header.
 void table_writer_heartbeat(struct table_writer *w, uint64_t now_ns);
-// Whether a dataplane lives, by phase and heartbeat.
+// Whether a dataplane does its work, by phase and heartbeat.
 bool table_writer_dataplane_alive(const struct table_writer *w, uint64_t now_ns);
+// Whether no process is left that reads the tables: it stopped, or is silent and its pid is gone. A dataplane whose main
+// thread is merely held up is neither alive nor gone.
+bool table_writer_dataplane_gone(const struct table_writer *w, uint64_t now_ns);
 // Ends the current grace generation and takes back what all workers have passed. Call it every few milliseconds.
 void table_writer_reclaim(struct table_writer *w, uint64_t now_ns);
 

@@ -14,9 +14,13 @@ void table_writer_segments_detach(struct table_writer *w);
 size_t table_writer_keys_bytes(uint32_t n_allocations_max, uint32_t n_entries, size_t *base_offset,
 			       size_t *totals_offset);
 
-// Builds settings from config over those that were in force (NULL: none) and publishes them if anything differs.
-int table_writer_settings_apply(struct table_writer *w, const struct config *config,
-				const struct shm_settings *old, char *error, size_t error_bytes);
+// Publishes the first settings of fresh segments.
+int table_writer_settings_create(struct table_writer *w, const struct config *config, char *error,
+				 size_t error_bytes);
+// Builds settings over those that a predecessor left and publishes them if anything differs. -EPROTO when its own are damaged.
+int table_writer_settings_adopt(struct table_writer *w, const struct config *config, char *error,
+				size_t error_bytes);
+uint64_t table_writer_now_ns(void); // CLOCK_MONOTONIC
 
 int table_writer_neighbours_init(struct table_writer *w);
 void table_writer_neighbours_fini(struct table_writer *w);

@@ -3,6 +3,7 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "controlplane/table_writer_private.h"
 
@@ -49,6 +50,20 @@ static int workers_reattach(struct table_writer *w, const char *instance)
 	return 0;
 }
 
+// After a failure: segments that were created and not published leave no file behind.
+static void discard_new(struct table_writer *w)
+{
+	const struct shm_segment *segments[] = { &w->tables_segment, &w->workers_segment,
+						 &w->rings_segment, &w->keys_segment };
+
+	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
+		const char *suffix = strrchr(segments[i]->path, '.');
+
+		if (segments[i]->base != NULL && suffix != NULL && strcmp(suffix, ".new") == 0)
+			unlink(segments[i]->path);
+	}
+}
+
 static void report_create(const char *what, int ret, char *error, size_t error_bytes)
 {
 	snprintf(error, error_bytes,
@@ -75,6 +90,7 @@ static int create_for_workers(struct table_writer *w, const struct config *confi
 	workers->usage_offset = sizeof(struct shm_workers);
 	workers->n_entries = w->n_entries;
 	workers->n_workers = config->n_workers;
+	w->n_workers_max = config->n_workers;
 	*what = "rings";
 	return shm_segment_create(config->instance, SHM_SEGMENT_RINGS,
 				  shm_rings_offset(config->n_workers, 0), &w->rings_segment);
@@ -117,8 +133,9 @@ int table_writer_segments_create(struct table_writer *w, const struct config *co
 		goto fail;
 	}
 	w->tables->active_settings = 1;
-	ret = table_writer_settings_apply(w, config, NULL, error, error_bytes);
+	ret = table_writer_settings_create(w, config, error, error_bytes);
 	if (ret < 0) {
+		discard_new(w);
 		table_writer_segments_detach(w);
 		return ret;
 	}
@@ -135,12 +152,12 @@ int table_writer_segments_create(struct table_writer *w, const struct config *co
 		return 0;
 fail:
 	report_create(what, ret, error, error_bytes);
+	discard_new(w);
 	table_writer_segments_detach(w);
 	return ret;
 }
 
-// More workers are configured than the segments have room for: those two are made anew, and the dataplane must start anew to
-// find them, as it must for more workers anyway. Sessions stand in the other two; only the running counts begin at 0.
+// More workers are configured than the segments have room for, and no dataplane uses them: those two are made anew. Sessions stand in the other two; only the running counts begin at 0.
 static int replace_for_workers(struct table_writer *w, const struct config *config)
 {
 	const char *what;
@@ -221,12 +238,17 @@ int table_writer_segments_adopt(struct table_writer *w, const struct config *con
 		table_writer_segments_detach(w);
 		return -EPROTO;
 	}
-	if (w->workers->n_workers >= config->n_workers)
+	// Kept here: the header is in memory that the dataplane may write.
+	w->n_workers_max = w->workers->n_workers;
+	// What a living dataplane reads and writes stays, even if it has room for fewer workers than are wanted.
+	if (w->n_workers_max >= config->n_workers ||
+	    !table_writer_dataplane_gone(w, table_writer_now_ns()))
 		return 0;
 	w->are_workers_new = true;
 	ret = replace_for_workers(w, config);
 	if (ret < 0) {
 		report_create("workers", ret, error, error_bytes);
+		discard_new(w);
 		table_writer_segments_detach(w);
 	}
 	return ret;

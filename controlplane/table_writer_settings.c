@@ -42,8 +42,9 @@ static uint8_t port_of_address(const struct config *config, const struct ifaddrs
 	return 0;
 }
 
-// Index of the address in out->local: where it was, else in a slot that was out of use already, else behind the last.
-static int local_add(struct shm_settings *out, const struct shm_settings *old,
+// Index of the address in out->local: where it was, else in a slot that was out of use already and that no live allocation
+// names (bits of `named`), else behind the last.
+static int local_add(struct shm_settings *out, const struct shm_settings *old, uint64_t named,
 		     const struct ip_address *a)
 {
 	uint32_t n_old = old == NULL ? 0 : old->n_locals;
@@ -54,7 +55,7 @@ static int local_add(struct shm_settings *out, const struct shm_settings *old,
 			return (int)i;
 	}
 	for (i = 0; i < n_old; i++) {
-		if (old->local[i].flags == 0 && out->local[i].flags == 0)
+		if (old->local[i].flags == 0 && out->local[i].flags == 0 && !(named >> i & 1))
 			break;
 	}
 	if (i >= n_old) {
@@ -94,8 +95,9 @@ static int secret_set(struct shm_settings *out, const struct shm_settings *old,
 	return 0;
 }
 
-static int settings_build(const struct config *config, const struct shm_settings *old,
-			  struct shm_settings *out, char *error, size_t error_bytes)
+static int settings_build(const struct table_writer *w, const struct config *config,
+			  const struct shm_settings *old, uint64_t named, struct shm_settings *out,
+			  char *error, size_t error_bytes)
 {
 	struct ifaddrs *interfaces = NULL;
 	const char *why = "";
@@ -113,7 +115,8 @@ static int settings_build(const struct config *config, const struct shm_settings
 			 sizeof(out->realm) - 1);
 		return -ENOSPC;
 	}
-	out->n_workers = config->n_workers;
+	out->n_workers =
+		config->n_workers < w->n_workers_max ? config->n_workers : w->n_workers_max;
 	out->idle = config->idle;
 	out->flags = config->rfc5766_channels ? SHM_SETTINGS_F_RFC5766_CHANNELS : 0;
 	out->n_ports = config->n_ports;
@@ -143,7 +146,7 @@ static int settings_build(const struct config *config, const struct shm_settings
 	for (uint32_t i = 0; i < config->n_listeners; i++) {
 		const struct ip_endpoint *e = &config->listeners[i].endpoint;
 
-		ret = local_add(out, old, &e->address);
+		ret = local_add(out, old, named, &e->address);
 		if (ret < 0)
 			goto too_many;
 		out->local[ret].flags |= SHM_LOCAL_F_LISTENER;
@@ -154,7 +157,7 @@ static int settings_build(const struct config *config, const struct shm_settings
 	for (uint32_t i = 0; i < config->n_relays; i++) {
 		const struct ip_address *a = &config->relays[i].address;
 
-		ret = local_add(out, old, a);
+		ret = local_add(out, old, named, a);
 		if (ret < 0)
 			goto too_many;
 		out->local[ret].flags |= SHM_LOCAL_F_RELAY;
@@ -186,14 +189,15 @@ too_many:
 	return -ENOSPC;
 }
 
-int table_writer_settings_apply(struct table_writer *w, const struct config *config,
-				const struct shm_settings *old, char *error, size_t error_bytes)
+static int settings_apply(struct table_writer *w, const struct config *config,
+			  const struct shm_settings *old, uint64_t named, char *error,
+			  size_t error_bytes)
 {
 	struct shm_settings next;
 	uint32_t slot;
 	int ret;
 
-	ret = settings_build(config, old, &next, error, error_bytes);
+	ret = settings_build(w, config, old, named, &next, error, error_bytes);
 	if (ret < 0)
 		return ret;
 	w->settings = next;
@@ -206,10 +210,51 @@ int table_writer_settings_apply(struct table_writer *w, const struct config *con
 	return 0;
 }
 
+int table_writer_settings_create(struct table_writer *w, const struct config *config, char *error,
+				 size_t error_bytes)
+{
+	return settings_apply(w, config, NULL, 0, error, error_bytes);
+}
+
+// The local addresses that live allocations name, one bit each. A predecessor may have died between publishing settings
+// without one of them and ending its allocations.
+static uint64_t locals_named(const struct table_writer *w)
+{
+	uint64_t named = 0;
+
+	static_assert(SHM_LOCALS_MAX <= 64, "one bit per local address");
+	for (uint32_t i = 1; i <= w->n_allocations_max; i++) {
+		const struct shm_allocation *a = &w->keys->allocation[i];
+
+		if (__atomic_load_n(&a->state, __ATOMIC_ACQUIRE) != SHM_ALLOCATION_LIVE)
+			continue;
+		named |= 1ull << (a->server_idx & 63) | 1ull << (a->relay_idx & 63);
+	}
+	return named;
+}
+
+int table_writer_settings_adopt(struct table_writer *w, const struct config *config, char *error,
+				size_t error_bytes)
+{
+	struct shm_settings old = w->tables->settings[w->tables->active_settings & 1];
+	const char *why = "";
+
+	if (shm_settings_check(&old, &why) < 0) {
+		snprintf(error, error_bytes,
+			 "the settings in the segment \"tables\" of instance %s are damaged (%s); "
+			 "stop both processes, run \"turnpikectl --instance %s segment remove\" "
+			 "(ends its sessions) and start again",
+			 config->instance, why, config->instance);
+		return -EPROTO;
+	}
+	return settings_apply(w, config, &old, locals_named(w), error, error_bytes);
+}
+
+// Addresses do not change while we run, so that no slot is looked for.
 int table_writer_publish_settings(struct table_writer *w, const struct config *config, char *error,
 				  size_t error_bytes)
 {
 	struct shm_settings old = w->settings;
 
-	return table_writer_settings_apply(w, config, &old, error, error_bytes);
+	return settings_apply(w, config, &old, UINT64_MAX, error, error_bytes);
 }

@@ -1,7 +1,12 @@
 // What table_writer promises beyond single flows: settings, neighbours, usage, grace.
 #include "tests/unit/controlplane/turn_rig.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
+
+// Larger than any that Linux gives.
+#define NO_SUCH_PID 4194305u
 
 static struct rig r;
 
@@ -124,6 +129,7 @@ Test(table_writer, withdrawn_entries_wait_for_every_online_worker)
 	uint32_t n_free;
 
 	workers->dataplane.phase = SHM_DATAPLANE_RUNNING;
+	workers->dataplane.pid = (uint32_t)getpid();
 	workers->dataplane.n_workers = 1;
 	workers->dataplane.heartbeat_ns = r.now_ns;
 	workers->worker[0].online = 1;
@@ -140,8 +146,12 @@ Test(table_writer, withdrawn_entries_wait_for_every_online_worker)
 	cr_assert_eq(rig_refresh(&r, &c, 0).code, 0);
 	table_writer_reclaim(w, r.now_ns);
 	cr_assert_eq(w->flows.n_free, n_free);
-	// A dataplane that stopped beating holds nothing back.
-	table_writer_reclaim(w, r.now_ns + 2 * RIG_S);
+	// One that is silent for long may be held up, and its workers may be in the middle of a burst.
+	table_writer_reclaim(w, r.now_ns + 60 * RIG_S);
+	cr_assert_eq(w->flows.n_free, n_free);
+	// One that died holds nothing back.
+	workers->dataplane.pid = NO_SUCH_PID;
+	table_writer_reclaim(w, r.now_ns + 60 * RIG_S);
 	cr_assert_eq(w->flows.n_free, n_free + 1);
 	shm_segment_detach(&segment);
 }
@@ -225,4 +235,107 @@ Test(table_writer_hops, without_gateway_clients_are_learned_and_peers_unresolved
 	cr_assert_eq(table_writer_neighbour(&r.engine.tables, (uint16_t)idx)->word,
 		     0x0200000000050000);
 	rig_close(&r);
+}
+
+// A control plane that starts again with other numbers of workers, while a dataplane lives or after it died.
+static void restart_with_workers(uint32_t n_workers)
+{
+	struct config *config = rig_config();
+
+	config->n_workers = n_workers;
+	rig_leave(&r);
+	rig_reopen(&r, config);
+}
+
+Test(table_writer, segments_that_a_living_dataplane_uses_are_not_replaced)
+{
+	struct shm_segment segment;
+	struct shm_workers *workers = dataplane_attach(&segment);
+
+	workers->dataplane.phase = SHM_DATAPLANE_RUNNING;
+	workers->dataplane.pid = (uint32_t)getpid();
+	restart_with_workers(4);
+	cr_assert_not(r.engine.tables.are_workers_new);
+	cr_assert_eq(r.engine.tables.n_workers_max, 1);
+	cr_assert_eq(r.engine.tables.settings.n_workers, 1);
+	workers->dataplane.pid = NO_SUCH_PID;
+	restart_with_workers(4);
+	cr_assert(r.engine.tables.are_workers_new);
+	cr_assert_eq(r.engine.tables.settings.n_workers, 4);
+	shm_segment_detach(&segment);
+}
+
+Test(table_writer, an_address_that_live_allocations_name_keeps_its_index)
+{
+	struct rig_client c = rig_client("203.0.113.5:1", "lab", RIG_PASSWORD);
+	struct ip_address relayed = address("2001:4860::1");
+	struct config *config = rig_config();
+	struct table_writer w;
+	char error[320];
+	int idx = table_writer_local_find(&r.engine.tables, &relayed);
+
+	cr_assert_eq(rig_allocate_family(&r, &c, STUN_FAMILY_IPV6).code, 0);
+	rig_leave(&r);
+	// Published without the address, and killed before the allocation was ended.
+	config->n_relays = 1;
+	cr_assert_eq(table_writer_open(&w, config, error, sizeof(error)), 0);
+	table_writer_close(&w);
+	config_free(config);
+	config = rig_config();
+	config->relays[1].address = address("2001:4860::99");
+	rig_reopen(&r, config);
+	cr_assert_neq(table_writer_local_find(&r.engine.tables, &config->relays[1].address), idx);
+	cr_assert_eq(turn_server_adoption(r.engine.turn)->n_ended, 1);
+}
+
+Test(table_writer, damaged_settings_are_refused_in_one_sentence)
+{
+	struct shm_tables *t = r.engine.tables.tables;
+	uint32_t *n_locals = &t->settings[t->active_settings].n_locals;
+	struct config *config = rig_config();
+	uint32_t before = *n_locals;
+	struct shm_segment segment;
+	struct table_writer w;
+	char error[320] = "";
+
+	*n_locals = 4000;
+	rig_leave(&r);
+	cr_assert_eq(table_writer_open(&w, config, error, sizeof(error)), -EPROTO);
+	cr_assert(strstr(error, "n_locals") != NULL && strstr(error, "segment remove") != NULL);
+	cr_assert_eq(shm_segment_attach("unit", SHM_SEGMENT_TABLES, true, &segment),
+		     SHM_ATTACH_READY);
+	t = segment.base;
+	t->settings[t->active_settings].n_locals = before;
+	shm_segment_detach(&segment);
+	rig_reopen(&r, config);
+}
+
+Test(table_writer, what_cannot_be_created_leaves_no_files)
+{
+	struct config *config = rig_config();
+	struct table_writer w;
+	char error[320], path[128];
+
+	rig_leave(&r);
+	shm_instance_remove("unit");
+	config->n_ports = SHM_PORTS_MAX + 1;
+	cr_assert(table_writer_open(&w, config, error, sizeof(error)) < 0);
+	cr_assert_eq(shm_instance_dir("unit", path, sizeof(path)), 0);
+	// Removable, so it is empty.
+	cr_assert_eq(rmdir(path), 0, "%s", strerror(errno));
+	config->n_ports = 1;
+	rig_reopen(&r, config);
+}
+
+Test(table_writer, an_id_is_not_given_twice_even_if_allocate_is_cut)
+{
+	struct table_writer *w = &r.engine.tables;
+	uint32_t idx, serial;
+
+	cr_assert_not_null(table_writer_allocation_take(w, &idx));
+	serial = table_writer_allocation(w, idx)->serial;
+	rig_leave(&r);
+	rig_reopen(&r, rig_config());
+	cr_assert_not_null(table_writer_allocation_take(w, &idx));
+	cr_assert_eq(table_writer_allocation(w, idx)->serial, serial + 1);
 }
