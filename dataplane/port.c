@@ -223,14 +223,14 @@ static int port_open(struct dp_port *p, const struct shm_port_settings *s, uint3
 			return ret;
 		}
 	}
+	// Until it runs it is not closed: drivers crash over queues that are half set up, and the
+	// process ends anyway.
 	ret = configure(p, s, n_workers, pool, err);
 	if (ret < 0)
-		goto fail_close;
+		return ret;
 	ret = rte_eth_dev_start(p->ethdev);
-	if (ret < 0) {
-		fail(err, ret, "%s cannot be started: %s", s->device, rte_strerror(-ret));
-		goto fail_close;
-	}
+	if (ret < 0)
+		return fail(err, ret, "%s cannot be started: %s", s->device, rte_strerror(-ret));
 	ret = rte_eth_macaddr_get(p->ethdev, &mac);
 	if (ret == 0)
 		memcpy(p->mac, mac.addr_bytes, sizeof(p->mac));
