@@ -118,8 +118,7 @@ static void resolve_send_permission(struct dp_worker *w, struct dp_packet *p,
 		return;
 	}
 	p->neighbour_idx = permission->peer_neighbour_idx;
-	// Usage goes to the permission: it is per peer, and the same entry counts the other way.
-	p->flow = permission;
+	// Usage stays with the allocation's entry: the permission's counts the other way.
 	forward_up(w, p, permission);
 }
 

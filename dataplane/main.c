@@ -25,9 +25,10 @@
 #define EXIT_FAILED      1 // at run time
 #define EXIT_ENVIRONMENT 2 // wrong usage, configuration or environment
 
-#define HEARTBEAT_NS   100000000
-#define WAIT_NS        20000000
-#define WAIT_LOG_AFTER 100 // rounds of waiting before it is said
+#define HEARTBEAT_NS    100000000
+#define ROUNDS_PER_LOOK 10 // heartbeats between two looks at the segments' files
+#define WAIT_NS         20000000
+#define WAIT_LOG_AFTER  100 // rounds of waiting before it is said
 
 static volatile sig_atomic_t stop_signal;
 
@@ -250,18 +251,26 @@ static void watch_settings(uint32_t *seen_version)
 				       "turnpike-dataplane to use them");
 }
 
-static void watch(uint32_t version)
+// Until a signal; EXIT_FAILED when it needs to start anew.
+static int watch(uint32_t version)
 {
 	struct shm_dataplane_state *state = &segments.workers->dataplane;
 	uint32_t seen_version = version;
+	uint32_t round = 0;
 
 	while (stop_signal == 0) {
 		__atomic_store_n(&state->heartbeat_ns, now_ns(), __ATOMIC_RELAXED);
 		for (uint32_t i = 0; i < shared.n_ports; i++)
 			dp_port_update(&shared.port[i], &state->port[i]);
 		watch_settings(&seen_version);
+		if (++round % ROUNDS_PER_LOOK == 0 && dp_segments_replaced(&segments)) {
+			dp_log(DP_LOG_WARNING,
+			       "the control plane has made new segments; starting anew on them");
+			return EXIT_FAILED;
+		}
 		pause_ns(HEARTBEAT_NS);
 	}
+	return EXIT_CLEAN;
 }
 
 static void stop(void)
@@ -334,8 +343,11 @@ static int run(char **argv, const char *instance, bool no_huge)
 	shared.rings = segments.rings;
 	shared.wake_fd = segments.wake_fd;
 	shared.flows = segments.flows;
+	shared.usage = segments.usage;
 	shared.n_workers = settings.n_workers;
 	ret = open_ports(run_dir);
+	// Ports may have taken their time, and the workers may.
+	__atomic_store_n(&segments.workers->dataplane.heartbeat_ns, now_ns(), __ATOMIC_RELAXED);
 	if (ret == EXIT_CLEAN)
 		ret = start_workers();
 	if (ret != EXIT_CLEAN) {
@@ -348,9 +360,9 @@ static int run(char **argv, const char *instance, bool no_huge)
 	dp_log(DP_LOG_INFO, "instance %s: %u workers on %u ports", instance, settings.n_workers,
 	       settings.n_ports);
 	sd_notify(0, "READY=1");
-	watch(version);
+	ret = watch(version);
 	stop();
-	return EXIT_CLEAN;
+	return ret;
 }
 
 static void print_usage(FILE *to)

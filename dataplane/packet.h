@@ -26,12 +26,13 @@ struct dp_packet {
 	const struct shm_flow *flow;
 	struct shm_flow_key key; // of the lookup that comes next
 	struct ip_udp_view view;
-	uint8_t kind;         // enum dp_kind
-	uint8_t port_idx;     // it came from
-	uint8_t local_idx;    // it was sent to
-	uint8_t ttl;          // what is left
-	uint8_t is_hairpin;   // 1: between two allocations of ours
-	uint16_t data_offset; // application data, from `frame`
+	uint8_t kind;          // enum dp_kind
+	uint8_t port_idx;      // it came from
+	uint8_t local_idx;     // it was sent to
+	uint8_t ttl;           // what is left
+	uint8_t is_hairpin;    // 1: between two allocations of ours
+	uint8_t was_fragments; // 1: put together here
+	uint16_t data_offset;  // application data, from `frame`
 	uint16_t data_bytes;
 	uint16_t neighbour_idx;
 	uint16_t channel_be;            // down: 0 = Data indication

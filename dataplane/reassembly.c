@@ -91,6 +91,7 @@ static bool take_fragment(struct dp_worker *w, struct dp_packet *p)
 	}
 	whole->ol_flags = 0;
 	p->mbuf = whole;
+	p->was_fragments = 1;
 	p->frame = rte_pktmbuf_mtod(whole, uint8_t *);
 	finish_header(p);
 	w->count[DP_COUNTER_REASSEMBLED]++;

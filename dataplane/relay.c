@@ -113,13 +113,13 @@ static bool set_extent(struct rte_mbuf *m, int32_t frame_offset, uint32_t length
 	return true;
 }
 
-// RFC 8656 §13–16. IPv4 to IPv4 copies DF; IPv6 to IPv4 sets it as RFC 7915 §5.1 says. To IPv6:
-// whether we, the source, may fragment.
+// RFC 8656 §13–16. From IPv4 DF counts, whatever the other side is. IPv6 to IPv4 sets it by size, but
+// not for what came in fragments (RFC 7915 §5.1, §5.1.1). IPv6 to IPv6: we are the source and may.
 static bool dont_fragment(const struct dp_packet *p, bool to_v4, uint32_t ip_bytes)
 {
 	if (p->view.is_v4)
 		return p->view.dont_fragment;
-	return to_v4 && ip_bytes > V4_FROM_V6_DF_BYTES;
+	return to_v4 && !p->was_fragments && ip_bytes > V4_FROM_V6_DF_BYTES;
 }
 
 static void count_relayed(struct dp_worker *w, const struct dp_packet *p)

@@ -2,6 +2,7 @@
 #include "dataplane/segments.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum shm_attach_state dp_segments_attach(const char *instance, struct dp_segments *out,
@@ -36,6 +37,7 @@ fail_tables:
 
 int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **why)
 {
+	uint64_t usage_offset;
 	uint64_t usage_bytes;
 
 	*why = "tables";
@@ -46,16 +48,34 @@ int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **wh
 	*why = "workers";
 	if (s->workers_segment.size_bytes < sizeof(*s->workers))
 		return -EINVAL;
+	// Used as it was checked: the segment could change in between.
+	usage_offset = __atomic_load_n(&s->workers->usage_offset, __ATOMIC_RELAXED);
 	usage_bytes = (uint64_t)n_workers * s->flows.n_entries * sizeof(struct shm_usage);
 	if (s->workers->n_workers < n_workers || s->workers->n_entries != s->flows.n_entries ||
-	    s->workers->usage_offset < sizeof(*s->workers) || s->workers->usage_offset % 16 != 0 ||
-	    s->workers->usage_offset > s->workers_segment.size_bytes ||
-	    usage_bytes > s->workers_segment.size_bytes - s->workers->usage_offset)
+	    usage_offset < sizeof(*s->workers) || usage_offset % 16 != 0 ||
+	    usage_offset > s->workers_segment.size_bytes ||
+	    usage_bytes > s->workers_segment.size_bytes - usage_offset)
 		return -EINVAL;
+	s->usage = (void *)((uint8_t *)s->workers + usage_offset);
 	*why = "rings";
 	if (s->rings_segment.size_bytes < shm_rings_offset(n_workers, 0))
 		return -EINVAL;
 	return 0;
+}
+
+// A file that is gone is left aside: it is removed before a new one comes, and until then relaying
+// goes on.
+static bool is_replaced(const struct shm_segment *s)
+{
+	struct stat st;
+
+	return stat(s->path, &st) == 0 && (st.st_dev != s->device || st.st_ino != s->inode);
+}
+
+bool dp_segments_replaced(const struct dp_segments *s)
+{
+	return is_replaced(&s->tables_segment) || is_replaced(&s->workers_segment) ||
+	       is_replaced(&s->rings_segment);
 }
 
 void dp_segments_detach(struct dp_segments *s)

@@ -14,7 +14,8 @@ struct dp_segments {
 	struct shm_workers *workers;
 	uint8_t *rings;
 	struct shm_flow_view flows;
-	int wake_fd; // -1: the control plane will only notice punts when it looks
+	struct shm_usage *usage; // n_entries per worker
+	int wake_fd;             // -1: the control plane will only notice punts when it looks
 };
 
 // Attaches tables (read-only), workers and rings. SHM_ATTACH_READY, or the first state that is not;
@@ -24,6 +25,9 @@ enum shm_attach_state dp_segments_attach(const char *instance, struct dp_segment
 // Whether the segments are large enough for what these settings need, and the flow table lies
 // within its segment. 0 or -EINVAL with `*why` naming the part.
 int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **why);
+// Whether other files stand under the segments' names now: the control plane made new ones, and
+// nobody writes those that are mapped any more.
+bool dp_segments_replaced(const struct dp_segments *s);
 void dp_segments_detach(struct dp_segments *s);
 
 #endif

@@ -101,8 +101,7 @@ int dp_worker_create(struct dp_shared *shared, uint32_t worker_idx, struct dp_wo
 	dp_source_limit_init(&w->sources, rte_rand());
 
 	w->state = &ws->worker[worker_idx];
-	w->usage = (void *)((uint8_t *)ws + ws->usage_offset +
-			    worker_idx * n_entries * sizeof(struct shm_usage));
+	w->usage = shared->usage + worker_idx * n_entries;
 	w->punt = (void *)(shared->rings + shm_rings_offset(worker_idx, 0));
 	w->inject = (void *)(shared->rings + shm_rings_offset(worker_idx, 1));
 	w->busy_tsc = w->state->busy_tsc;
@@ -174,6 +173,7 @@ void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **m
 		}
 		p->mbuf = m;
 		p->port_idx = (uint8_t)port_idx;
+		p->was_fragments = 0;
 		in[n_in++] = p;
 	}
 	w->count[DP_COUNTER_RX_PKTS] += n;

@@ -48,7 +48,8 @@ struct dp_shared {
 	struct rte_mempool *pool;
 	int wake_fd; // FIFO toward the control plane, -1 without
 	struct shm_flow_view flows;
-	uint32_t stop; // set by the main thread; atomic
+	struct shm_usage *usage; // flows.n_entries per worker
+	uint32_t stop;           // set by the main thread; atomic
 };
 
 struct dp_worker {

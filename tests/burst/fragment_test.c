@@ -262,6 +262,24 @@ Test(fragment, rfc7915_5_1_df_from_ipv6_by_size)
 	cr_assert_eq(out.view.dont_fragment, 1);
 }
 
+Test(fragment, rfc7915_5_1_1_fragments_from_ipv6_may_be_fragments_again)
+{
+	static uint8_t udp[FRAME_BYTES_MAX];
+	struct ip_udp_view view;
+	uint32_t n_frames;
+	uint32_t n;
+
+	hop_peer = HOP_NARROW;
+	program_flow(CLIENT_V6, RELAYED_V4, PEER_V4, CHANNEL);
+	n = cut_channel(CLIENT_V6, 1400, 800, 3);
+	for (uint32_t i = 0; i < n; i++)
+		send_bytes(0, piece[i].bytes, piece[i].length_bytes);
+	cr_assert_eq(counted(DP_COUNTER_UP_CHANNEL), 1);
+	cr_assert_eq(join(udp, &view, &n_frames), 1408);
+	cr_assert_eq(n_frames, 2);
+	cr_assert_arr_eq(udp + 8, data, 1400);
+}
+
 Test(fragment, fragments_that_never_complete_are_counted_and_freed)
 {
 	program_flow(CLIENT_V4, RELAYED_V4, PEER_V4, CHANNEL);

@@ -15,7 +15,6 @@
 #include "dataplane/contract/shm/segment.h"
 #include "dataplane/segments.h"
 
-#define INSTANCE  "burst"
 #define N_ENTRIES 4096
 #define N_PORTS   2
 
@@ -226,6 +225,7 @@ void pipeline_init(void)
 	shared.workers = attached.workers;
 	shared.rings = attached.rings;
 	shared.flows = attached.flows;
+	shared.usage = attached.usage;
 	shared.wake_fd = attached.wake_fd;
 	shared.n_workers = 1;
 	ports_open();

@@ -9,6 +9,7 @@
 #include "dataplane/contract/wire/turn.h"
 #include "dataplane/worker.h"
 
+#define INSTANCE        "burst"
 #define FRAME_BYTES_MAX 16384
 
 // Addresses by role; indices are those of the settings.

@@ -379,6 +379,8 @@ enum shm_attach_state shm_segment_attach(const char *instance, enum shm_segment_
 		goto out_close;
 	}
 	out->size_bytes = (size_t)st.st_size;
+	out->device = st.st_dev;
+	out->inode = st.st_ino;
 	out->base = map_file(fd, out->size_bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 	if (!out->base)
 		goto out_close;

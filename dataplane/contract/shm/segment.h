@@ -9,6 +9,8 @@
 struct shm_segment {
 	void *base;
 	size_t size_bytes;
+	uint64_t device; // of the file that is mapped
+	uint64_t inode;
 	char path[128];
 };
 
