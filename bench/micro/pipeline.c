@@ -153,6 +153,7 @@ static int worker_start(const char *instance)
 		.workers = segments.workers,
 		.rings = segments.rings,
 		.flows = segments.flows,
+		.usage = segments.usage,
 		.n_workers = 1,
 		.wake_fd = -1,
 	};
