@@ -20,12 +20,19 @@ static void bury(struct dp_worker *w)
 	w->n_fragments_waiting -= n_mbufs;
 }
 
+static bool fits(struct rte_mempool *pool, const struct rte_mbuf *m)
+{
+	return m->pkt_len <= (uint32_t)(rte_pktmbuf_data_room_size(pool) - RTE_PKTMBUF_HEADROOM);
+}
+
 struct rte_mbuf *dp_reassembly_linearise(struct dp_worker *w, struct rte_mbuf *m)
 {
 	struct rte_mbuf *whole = NULL;
 
-	if (m->pkt_len <=
-	    (uint32_t)(rte_pktmbuf_data_room_size(w->jumbo_pool) - RTE_PKTMBUF_HEADROOM))
+	// Large buffers are few: only for what needs them.
+	if (fits(w->shared->pool, m))
+		whole = rte_pktmbuf_copy(m, w->shared->pool, 0, UINT32_MAX);
+	else if (fits(w->jumbo_pool, m))
 		whole = rte_pktmbuf_copy(m, w->jumbo_pool, 0, UINT32_MAX);
 	rte_pktmbuf_free(m);
 	return whole;

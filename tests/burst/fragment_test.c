@@ -180,6 +180,22 @@ Test(fragment, datagram_larger_than_a_packet_buffer)
 		     view.udp_checksum_be);
 }
 
+Test(fragment, large_buffers_are_for_large_datagrams)
+{
+	program_flow(CLIENT_V4, RELAYED_V4, PEER_V4, CHANNEL);
+	// More than there are large buffers, all of them waiting to leave.
+	for (uint32_t id = 0; id < 300; id++) {
+		uint32_t n = cut_channel(CLIENT_V4, 1000, 800, id);
+
+		for (uint32_t i = 0; i < n; i++)
+			send_bytes(0, piece[i].bytes, piece[i].length_bytes);
+	}
+	cr_assert_eq(counted(DP_DROP_NO_MBUF), 0);
+	cr_assert_eq(counted(DP_COUNTER_UP_CHANNEL), 300);
+	while (receive(&out))
+		;
+}
+
 Test(fragment, rfc8656_16_ipv4_without_df_is_fragmented_to_the_mtu)
 {
 	static uint8_t udp[FRAME_BYTES_MAX];
