@@ -149,12 +149,14 @@ static int open_ports(const char *run_dir)
 	for (uint32_t i = 0; i < settings.n_ports; i++) {
 		struct dp_port *port = &shared.port[i];
 
-		if (dp_port_open(port, &settings.port[i], i, settings.n_workers, run_dir,
-				 shared.pool, &err) < 0) {
+		int ret = dp_port_open(port, &settings.port[i], i, settings.n_workers, run_dir,
+				       shared.pool, &err);
+
+		if (ret < 0) {
 			dp_log(DP_LOG_ERROR, "port %u: %s", i, err.text);
 			while (i-- > 0)
 				dp_port_close(&shared.port[i]);
-			return EXIT_ENVIRONMENT;
+			return ret == -EAGAIN ? EXIT_FAILED : EXIT_ENVIRONMENT;
 		}
 		dp_port_describe(port, run_dir, &state->port[i]);
 		if (port->is_af_xdp)

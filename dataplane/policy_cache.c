@@ -16,7 +16,7 @@ static uint64_t verdict_tag(const struct dp_worker *w, const struct ip_address *
 	memcpy(&low, peer->bytes + 8, 8);
 	wide = (__uint128_t)(high ^ w->verdict_seed) * (low ^ (w->verdict_seed >> 17 | 1));
 	return (((uint64_t)wide ^ (uint64_t)(wide >> 64)) & ~0xffffull) |
-	       (w->settings.version & 0xfffu) << 4;
+	       (w->settings.version & DP_VERDICT_VERSION_MASK) << 4;
 }
 
 enum peer_verdict dp_policy_verdict(struct dp_worker *w, const struct shm_flow *flow,

@@ -144,7 +144,7 @@ static int configure(struct dp_port *p, const struct shm_port_settings *s, uint3
 		if (ret == 0)
 			ret = rte_eth_tx_queue_setup(p->ethdev, q, n_tx_desc, SOCKET_ID_ANY, NULL);
 		if (ret < 0)
-			return fail(err, ret,
+			return fail(err, p->is_af_xdp ? -EAGAIN : ret,
 				    "queue %u of %s cannot be set up: %s; is the device used by "
 				    "another process?",
 				    q, s->device, rte_strerror(-ret));

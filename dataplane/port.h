@@ -37,7 +37,8 @@ static_assert(DP_HEAD_GROWTH_BYTES <= RTE_PKTMBUF_HEADROOM, "Data indications wo
 struct rte_mempool *dp_port_pool_create(const struct shm_settings *s, struct dp_port_error *err);
 
 // Probes the device, configures and starts it. `run_dir` is where the instance's BPF maps are
-// pinned (AF_XDP only). 0 or -errno.
+// pinned (AF_XDP only). 0 or -errno; -EAGAIN: a queue of an AF_XDP port, which a process that has
+// just died may still hold, so a new start may succeed.
 int dp_port_open(struct dp_port *p, const struct shm_port_settings *s, uint32_t port_idx,
 		 uint32_t n_workers, const char *run_dir, struct rte_mempool *pool,
 		 struct dp_port_error *err);

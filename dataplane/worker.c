@@ -65,9 +65,13 @@ static int load_settings(struct dp_worker *w)
 static void reload_settings(struct dp_worker *w)
 {
 	uint32_t version = __atomic_load_n(&w->shared->tables->settings_version, __ATOMIC_ACQUIRE);
+	uint32_t old_version = w->settings.version;
 
 	if (load_settings(w) == -EINVAL)
 		w->settings.version = version;
+	// Verdicts carry few bits of the version: none may live until they come round again.
+	if ((old_version ^ w->settings.version) & ~DP_VERDICT_VERSION_MASK)
+		memset(w->verdict, 0, w->shared->flows.n_entries * sizeof(*w->verdict));
 }
 
 static struct rte_mempool *pool_create(const struct dp_worker *w, const char *what, uint32_t n,

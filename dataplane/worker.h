@@ -37,6 +37,8 @@ struct dp_tx {
 	struct rte_mbuf *mbuf[DP_TX_PENDING];
 };
 
+#define DP_VERDICT_VERSION_MASK 0xfffu // of the settings' version, in dp_worker.verdict
+
 // What all workers of a process use. Filled before the first worker runs; read-only afterwards.
 struct dp_shared {
 	const struct shm_tables *tables;
