@@ -1,17 +1,19 @@
-// A listener is claimed by a UDP socket bound to it, as any server would hold it; a relay address by an abstract unix socket of its
-// name, since its ports are too many to bind. The workers take the packets before the kernel has them; what slips past them while no
+// A listener is claimed by a UDP socket bound to it, as any server would hold it; a relay address by a locked file of its name where
+// only root may write, since its ports are too many to bind. The workers take the packets before the kernel has them; what slips past them while no
 // filter is attached is thrown away at the socket. Control plane's thread.
 #include "controlplane/net/own_addresses.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,21 +85,41 @@ static int bind_udp_patiently(const struct ip_endpoint *e)
 	return fd;
 }
 
-// Abstract names are per network namespace, as addresses are.
-static int bind_name(const struct ip_address *a)
+// The file whose lock is the claim: no instance can have that directory's name, and addresses are per network namespace.
+static int claim_path(const struct ip_address *a, char *out, size_t out_bytes)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	const char *base = getenv("TURNPIKE_RUN_DIR");
 	char text[IP_ENDPOINT_TEXT_MAX];
-	int fd, n, ret;
+	struct stat netns;
+	int n;
 
-	n = snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "turnpike/relay/%s",
+	if (base == NULL)
+		base = "/run/turnpike";
+	n = snprintf(out, out_bytes, "%s/.relay", base);
+	if (n < 0 || (size_t)n >= out_bytes)
+		return -ENAMETOOLONG;
+	if ((mkdir(base, 0755) < 0 && errno != EEXIST) ||
+	    (mkdir(out, 0700) < 0 && errno != EEXIST) || stat("/proc/self/ns/net", &netns) < 0)
+		return -errno;
+	n = snprintf(out, out_bytes, "%s/.relay/%llu-%s", base, (unsigned long long)netns.st_ino,
 		     ip_address_format(a, text, sizeof(text)));
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return n < 0 || (size_t)n >= out_bytes ? -ENAMETOOLONG : 0;
+}
+
+// The file stays when we go, empty: to remove it would race with the next one who locks it.
+static int lock_name(const struct ip_address *a)
+{
+	char path[256];
+	int fd, ret;
+
+	ret = claim_path(a, path, sizeof(path));
+	if (ret < 0)
+		return ret;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (bind(fd, (struct sockaddr *)&name,
-		 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)) < 0) {
-		ret = -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		ret = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
 		close(fd);
 		return ret;
 	}
@@ -119,13 +141,16 @@ static int explain_failure(int ret, const char *what, const struct ip_endpoint *
 		break;
 	case -EADDRINUSE:
 		if (e->port_be != 0)
-			ip_endpoint_format(e, text, sizeof(text));
+			snprintf(error, error_bytes,
+				 "%s %s is in use by another process (see: ss -ulpn); stop it, or "
+				 "configure another",
+				 what, ip_endpoint_format(e, text, sizeof(text)));
 		else
-			ip_address_format(&e->address, text, sizeof(text));
-		snprintf(error, error_bytes,
-			 "%s %s is in use by another process (see: ss -%s); stop it, or configure "
-			 "another",
-			 what, text, e->port_be != 0 ? "ulpn" : "xlp");
+			snprintf(error, error_bytes,
+				 "%s %s is in use by another Turnpike of this host (see: "
+				 "turnpikectl --instance NAME config show); stop it, or configure "
+				 "another",
+				 what, ip_address_format(&e->address, text, sizeof(text)));
 		break;
 	default:
 		snprintf(error, error_bytes, "%s %s cannot be claimed: %s; run as root", what,
@@ -167,7 +192,7 @@ int own_addresses_claim(const struct config *config, struct own_addresses **out,
 		fd = bind_udp_patiently(&e);
 		if (fd >= 0) {
 			close(fd);
-			fd = bind_name(&e.address);
+			fd = lock_name(&e.address);
 		}
 		if (fd < 0) {
 			explain_failure(fd, "relay address", &e, error, error_bytes);

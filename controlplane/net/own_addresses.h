@@ -6,7 +6,7 @@
 
 #include "controlplane/config/config.h"
 
-// What holds the claims: sockets that go with the process, and receive nothing.
+// What holds the claims: sockets that receive nothing, and locked files; they go with the process.
 struct own_addresses;
 
 // For hosts whose kernel answers ARP for us (AF_XDP): every listener and relay address must stand on an interface, nobody else may
