@@ -13,6 +13,8 @@
 // The kernel answers at once; this only bounds the loop's stall should it not.
 #define ANSWER_TIMEOUT_US 200000
 #define BUFFER_BYTES      32768
+// An answer is waited for through so many signals and overruns.
+#define ANSWER_TRIES 8
 
 struct netlink {
 	struct mnl_socket *ask;
@@ -112,9 +114,20 @@ struct nlmsghdr *netlink_request(struct netlink *n, uint16_t type, uint16_t flag
 	return request;
 }
 
-int netlink_tell(struct netlink *n, struct nlmsghdr *request)
+static int send_request(struct netlink *n, const struct nlmsghdr *request)
 {
 	return mnl_socket_sendto(n->ask, request, request->nlmsg_len) < 0 ? -errno : 0;
+}
+
+int netlink_tell(struct netlink *n, struct nlmsghdr *request)
+{
+	int ret = send_request(n, request);
+
+	// The kernel has handled it when the call returns, and may have answered with an error. Unread, such answers would
+	// fill the socket.
+	while (recv(mnl_socket_get_fd(n->ask), n->buffer, sizeof(n->buffer), MSG_DONTWAIT) > 0)
+		;
+	return ret;
 }
 
 int netlink_ask(struct netlink *n, struct nlmsghdr *request,
@@ -122,7 +135,8 @@ int netlink_ask(struct netlink *n, struct nlmsghdr *request,
 {
 	bool is_dump = (request->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
 	uint32_t sequence = request->nlmsg_seq;
-	int ret = netlink_tell(n, request);
+	int ret = send_request(n, request);
+	uint32_t n_tries = 0;
 
 	if (ret < 0)
 		return ret;
@@ -131,6 +145,8 @@ int netlink_ask(struct netlink *n, struct nlmsghdr *request,
 		const struct nlmsghdr *m = (const struct nlmsghdr *)(const void *)n->buffer;
 		int left = (int)got;
 
+		if (got < 0 && (errno == EINTR || errno == ENOBUFS) && ++n_tries < ANSWER_TRIES)
+			continue;
 		if (got <= 0)
 			return got < 0 ? -errno : -EIO;
 		for (; mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
