@@ -12,6 +12,7 @@
 #include "controlplane/filter_config.h"
 #include "controlplane/ops/ctl_server.h"
 #include "controlplane/ops/log.h"
+#include "controlplane/turn/auth.h"
 
 #define HEARTBEAT_US 100000
 #define RECLAIM_US   10000
@@ -188,6 +189,7 @@ static const char *needs_restart(const struct config *a, const struct config *b)
 int engine_reload(struct engine *e, char *error, size_t error_bytes)
 {
 	struct config *next, *old = e->config;
+	struct turn_auth *auth = NULL;
 	const char *what;
 	int ret;
 
@@ -206,15 +208,18 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 		config_free(next);
 		return -EBUSY;
 	}
-	ret = table_writer_publish_settings(&e->tables, next, error, error_bytes);
-	if (ret == 0) {
+	// All that can fail comes first, and publishing last: a reload applies whole or not at all.
+	ret = turn_auth_new(next, &auth);
+	if (ret < 0)
 		snprintf(error, error_bytes, "out of memory");
-		ret = turn_server_reload(e->turn, next, engine_now_ns());
-	}
+	else
+		ret = table_writer_publish_settings(&e->tables, next, error, error_bytes);
 	if (ret < 0) {
+		turn_auth_free(auth);
 		config_free(next);
 		return ret;
 	}
+	turn_server_reload(e->turn, next, auth);
 	next_hops_reload(e->hops, next);
 	e->config = next;
 	config_free(old);

@@ -19,13 +19,13 @@
 #define NS_PER_S    1000000000ull
 #define CACHE_SLOTS 16384u
 // How often the kernel is asked to verify a neighbour that is in use: the workers' packets do not pass it, so it cannot know.
-#define TOUCH_S 15u
+#define TOUCH_NS (15 * NS_PER_S)
+#define RETRY_NS NS_PER_S // while it is unresolved or failed
 // A neighbour whose resolution failed keeps its last MAC address for so long: under a flood ARP may lose where traffic does not.
 #define FAILED_KEEP_NS (10 * NS_PER_S)
 #define CARE_PERIOD_US 250000
 // Entries looked at in one round of care.
 #define CARE_BATCH   4096u
-#define SWEEP_BATCH  2048u
 #define SWEEP_MIN_NS (NS_PER_S / 2)
 
 static uint64_t clock_ns(void)
@@ -53,23 +53,25 @@ static void hop_static(const struct next_hops *n, struct hop *out)
 	}
 }
 
-void next_hop_lookup(struct next_hops *n, const struct ip_address *destination, struct hop *out)
+int next_hop_lookup(struct next_hops *n, const struct ip_address *destination, struct hop *out)
 {
 	const struct link_entry *link;
 	struct route route;
+	int ret;
 
 	*out = (struct hop){ .next_hop = *destination, .state = NEXT_HOP_NONE };
 	if (n->netlink != NULL) {
 		n->stats.n_route_lookups++;
-		if (route_lookup(n->netlink, destination, &route) < 0) {
+		ret = route_lookup(n->netlink, destination, &route);
+		if (ret < 0) {
 			n->stats.n_route_failures++;
-			return;
+			return ret;
 		}
 		link = links_find(&n->links, route.ifindex);
 		if (route.kind == ROUTE_LOCAL) {
 			out->state = NEXT_HOP_LOCAL;
 			out->ifindex = route.ifindex;
-			return;
+			return 0;
 		}
 		if (route.kind == ROUTE_UNICAST && link != NULL) {
 			*out = (struct hop){
@@ -79,11 +81,12 @@ void next_hop_lookup(struct next_hops *n, const struct ip_address *destination, 
 				.port_idx = link->port_idx,
 				.vlan_id = link->vlan_id,
 			};
-			return;
+			return 0;
 		}
 		out->ifindex = route.kind == ROUTE_UNICAST ? route.ifindex : 0;
 	}
 	hop_static(n, out);
+	return 0;
 }
 
 static const struct hop *hop_of(struct next_hops *n, const struct ip_address *destination)
@@ -99,9 +102,9 @@ static const struct hop *hop_of(struct next_hops *n, const struct ip_address *de
 		n->stats.n_route_cache_hits++;
 		return &c->hop;
 	}
-	next_hop_lookup(n, destination, &c->hop);
 	c->destination = *destination;
-	c->generation = n->generation;
+	// No answer is no knowledge: the next one who asks tries again.
+	c->generation = next_hop_lookup(n, destination, &c->hop) < 0 ? 0 : n->generation;
 	return &c->hop;
 }
 
@@ -194,6 +197,7 @@ static uint16_t acquire_kernel(struct next_hops *n, const struct hop *h)
 	if (neighbour_get(n->netlink, &h->next_hop, h->ifindex, &e) == 0)
 		neighbour_apply(n, idx, &e);
 	neighbour_touch(n->netlink, &h->next_hop, h->ifindex);
+	n->touched_at_ns[idx] = clock_ns();
 	return idx;
 }
 
@@ -267,50 +271,43 @@ void next_hops_attach_turn(struct next_hops *n, struct turn_server *turn)
 // Verifies neighbours in use, retries unresolved ones, gives up those that failed for long.
 static void care_neighbours(struct next_hops *n, uint64_t now_ns)
 {
-	uint64_t rounds_per_touch = TOUCH_S * 1000000ull / CARE_PERIOD_US;
-	uint64_t rounds_per_retry = 1000000ull / CARE_PERIOD_US;
-
 	for (uint32_t i = 0; i < CARE_BATCH && i < n->high_idx; i++) {
 		const struct shm_neighbour *e;
 		struct ip_address a;
-		uint64_t every;
+		uint16_t idx;
 
-		if (n->care_cursor == 0 || n->care_cursor > n->high_idx) {
+		if (n->care_cursor == 0 || n->care_cursor > n->high_idx)
 			n->care_cursor = 1;
-			n->care_round++;
-		}
-		e = table_writer_neighbour(n->tables, (uint16_t)n->care_cursor);
-		if (e->n_users > 0 && e->ifindex != 0) {
-			uint64_t *failed = &n->failed_at_ns[n->care_cursor];
-
-			if (*failed != 0 && now_ns - *failed > FAILED_KEEP_NS)
-				table_writer_neighbour_set_word(n->tables, (uint16_t)n->care_cursor,
-								0);
-			every = e->word == 0 || *failed != 0 ? rounds_per_retry : rounds_per_touch;
-			memcpy(a.bytes, e->address, 16);
-			if ((n->care_round + n->care_cursor) % every == 0)
-				neighbour_touch(n->netlink, &a, e->ifindex);
-		}
-		n->care_cursor++;
+		idx = (uint16_t)n->care_cursor++;
+		e = table_writer_neighbour(n->tables, idx);
+		if (e->n_users == 0 || e->ifindex == 0)
+			continue;
+		if (n->failed_at_ns[idx] != 0 && now_ns - n->failed_at_ns[idx] > FAILED_KEEP_NS)
+			table_writer_neighbour_set_word(n->tables, idx, 0);
+		if (now_ns - n->touched_at_ns[idx] <
+		    (e->word == 0 || n->failed_at_ns[idx] != 0 ? RETRY_NS : TOUCH_NS))
+			continue;
+		n->touched_at_ns[idx] = now_ns;
+		memcpy(a.bytes, e->address, 16);
+		neighbour_touch(n->netlink, &a, e->ifindex);
 	}
 }
 
+// Routes changed: all flows are asked about anew, also those that a sweep still under way has passed.
 static void sweep(struct next_hops *n, uint64_t now_ns)
 {
-	if (n->is_stale && n->sweep_cursor == 0 && now_ns - n->swept_at_ns >= SWEEP_MIN_NS) {
-		if (n->links_are_stale && links_load(&n->links, n->netlink, n->config) < 0)
-			return;
-		n->links_are_stale = false;
-		n->is_stale = false;
-		n->generation++;
-		n->sweep_cursor = 1;
-		n->swept_at_ns = now_ns;
-		n->stats.n_sweeps++;
-		neighbour_dump(n->netlink, on_dumped, n);
-	}
-	if (n->sweep_cursor != 0 && n->turn != NULL)
-		n->sweep_cursor =
-			turn_server_renew_next_hops(n->turn, n->sweep_cursor, SWEEP_BATCH);
+	if (!n->is_stale || now_ns - n->swept_at_ns < SWEEP_MIN_NS)
+		return;
+	if (n->links_are_stale && links_load(&n->links, n->netlink, n->config) < 0)
+		return;
+	n->links_are_stale = false;
+	n->is_stale = false;
+	n->generation++;
+	n->swept_at_ns = now_ns;
+	n->stats.n_sweeps++;
+	neighbour_dump(n->netlink, on_dumped, n);
+	if (n->turn != NULL)
+		turn_server_renew_next_hops(n->turn);
 }
 
 static void on_care(evutil_socket_t fd, short what, void *arg)
@@ -352,11 +349,16 @@ int next_hops_start(struct next_hops *n, struct event_base *base)
 	if (n->readable == NULL || n->care == NULL || event_add(n->readable, NULL) < 0 ||
 	    event_add(n->care, &period) < 0)
 		return -ENOMEM;
+	// What was found without the kernel counts no more.
+	n->generation++;
 	// Adopted neighbours may have moved while nobody watched, and so may routes.
 	for (uint32_t i = SHM_NEIGHBOURS_MAX - 1; i > 0 && n->high_idx == 0; i--) {
 		if (table_writer_neighbour(n->tables, (uint16_t)i)->n_users > 0)
 			n->high_idx = (uint16_t)i;
 	}
+	// Not all at once, every 15 s.
+	for (uint32_t i = 1; i <= n->high_idx; i++)
+		n->touched_at_ns[i] = clock_ns() - i % 15 * NS_PER_S;
 	n->is_stale = n->high_idx != 0;
 	return 0;
 }
@@ -373,7 +375,8 @@ int next_hops_new(const struct config *config, struct table_writer *tables, stru
 	n->generation = 1;
 	n->cache = calloc(CACHE_SLOTS, sizeof(*n->cache));
 	n->failed_at_ns = calloc(SHM_NEIGHBOURS_MAX, sizeof(*n->failed_at_ns));
-	if (n->cache == NULL || n->failed_at_ns == NULL)
+	n->touched_at_ns = calloc(SHM_NEIGHBOURS_MAX, sizeof(*n->touched_at_ns));
+	if (n->cache == NULL || n->failed_at_ns == NULL || n->touched_at_ns == NULL)
 		goto fail;
 	if (RAND_bytes(n->hash_key, sizeof(n->hash_key)) != 1) {
 		ret = -EIO;
@@ -397,6 +400,7 @@ void next_hops_free(struct next_hops *n)
 	netlink_close(n->netlink);
 	free(n->cache);
 	free(n->failed_at_ns);
+	free(n->touched_at_ns);
 	free(n);
 }
 

@@ -32,13 +32,12 @@ struct next_hops {
 	struct cached *cache;
 	uint32_t generation;
 	uint8_t hash_key[16];
-	uint64_t *failed_at_ns; // per neighbour, 0 = not failed
-	uint16_t high_idx;      // the highest neighbour index seen
+	uint64_t *failed_at_ns;  // per neighbour, 0 = not failed
+	uint64_t *touched_at_ns; // per neighbour: when the kernel was last asked to verify it
+	uint16_t high_idx;       // the highest neighbour index seen
 	uint32_t care_cursor;
-	uint64_t care_round;
 	bool links_are_stale;
-	bool is_stale;         // routes changed since the last sweep began
-	uint32_t sweep_cursor; // 0 = no sweep is under way
+	bool is_stale; // routes changed since the last sweep began
 	uint64_t swept_at_ns;
 	struct event *readable;
 	struct event *care;
@@ -58,7 +57,7 @@ static inline bool next_hop_is_static_key(const struct ip_address *a)
 	return memcmp(a->bytes, zero, sizeof(zero)) == 0;
 }
 
-// Where a destination goes by routes and static gateways now.
-void next_hop_lookup(struct next_hops *n, const struct ip_address *destination, struct hop *out);
+// Where a destination goes by routes and static gateways now. -errno when the kernel gave no answer; `out` says NONE then.
+int next_hop_lookup(struct next_hops *n, const struct ip_address *destination, struct hop *out);
 
 #endif

@@ -86,6 +86,7 @@ size_t turn_channel_bind(struct turn_call *c)
 	turn_permission_refresh(s, idx, permission,
 				now_ns + TURN_PERMISSION_LIFETIME_S * TURN_NS_PER_S);
 	turn_channel_refresh(s, idx, entry, now_ns + TURN_CHANNEL_LIFETIME_S * TURN_NS_PER_S);
+	turn_channels_follow(s, idx);
 	turn_answer_begin(c, &b);
 	return turn_answer_end(c, &b);
 }

@@ -199,8 +199,7 @@ void turn_allocation_set_lifetime(struct turn_server *s, uint32_t idx, uint64_t 
 	table_writer_flow_set_expiry(w, a->flow_idx, expires_at_ns, expires_at_ns);
 	for (entry = a->permissions; entry != 0; entry = s->flows[entry].list_next)
 		turn_permission_refresh(s, idx, entry, table_writer_flow_own_expiry(w, entry));
-	for (entry = a->channels; entry != 0; entry = s->flows[entry].list_next)
-		turn_channel_refresh(s, idx, entry, table_writer_flow_own_expiry(w, entry));
+	turn_channels_follow(s, idx);
 }
 
 static void remember_end(struct turn_server *s, uint32_t idx, enum turn_end_reason reason,
@@ -257,9 +256,13 @@ void turn_allocation_seen(struct turn_server *s, uint32_t idx, uint64_t l2_word)
 	uint16_t hop = client_neighbour(s, idx);
 	const struct shm_neighbour *n;
 
-	if (l2_word == 0 || hop == 0)
+	if (l2_word == 0)
 		return;
 	r->l2_word = l2_word;
+	if (hop == 0) {
+		turn_allocation_renew_next_hops(s, idx);
+		return;
+	}
 	n = table_writer_neighbour(s->tables, hop);
 	// A learned hop follows its client; one that the kernel resolves takes the hint only while it has nothing.
 	if ((n->ifindex == 0 && memcmp(n->address, r->client_address, 16) == 0) || n->word == 0)
@@ -310,6 +313,17 @@ void turn_allocation_renew_next_hops(struct turn_server *s, uint32_t idx)
 
 // ---- permissions
 
+// Whether n entries can be had without those that allocations up to the maximum will need: channels and permissions of some
+// clients must not keep others from allocating.
+static bool has_room(struct turn_server *s, uint32_t n, uint64_t now_ns)
+{
+	uint32_t reserve = s->tables->n_allocations_max - s->n_allocations;
+
+	if (s->tables->flows.n_free < reserve + n && s->tables->flows.n_retired > 0)
+		table_writer_reclaim(s->tables, now_ns);
+	return s->tables->flows.n_free >= reserve + n;
+}
+
 uint32_t turn_permission_find(const struct turn_server *s, uint32_t idx,
 			      const struct ip_address *peer)
 {
@@ -334,6 +348,8 @@ int turn_permission_create(struct turn_server *s, uint32_t idx, const struct ip_
 	struct shm_flow f = down_flow(r, idx, SHM_FLOW_PERMISSION, peer);
 	uint64_t own_ns = now_ns + TURN_PERMISSION_LIFETIME_S * TURN_NS_PER_S;
 
+	if (!has_room(s, 1, now_ns))
+		return -ENOSPC;
 	f.expires_at_ns = min_u64(own_ns, r->expires_at_ns);
 	f.flags = is_hairpin ? SHM_FLOW_F_HAIRPIN : 0;
 	f.neighbour_idx = client_neighbour(s, idx);
@@ -352,18 +368,19 @@ int turn_permission_create(struct turn_server *s, uint32_t idx, const struct ip_
 void turn_permission_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
 			     uint64_t own_expires_at_ns)
 {
-	const struct shm_flow *permission = table_writer_flow(s->tables, entry);
+	const struct shm_flow *f = table_writer_flow(s->tables, entry);
+	struct ip_address peer = ip_address_from_v6(f->key.address);
+	uint16_t hop;
 
 	table_writer_flow_set_expiry(s->tables, entry,
 				     min_u64(own_expires_at_ns, turn_record(s, idx)->expires_at_ns),
 				     own_expires_at_ns);
-	for (uint32_t ch = s->allocations[idx].channels; ch != 0; ch = s->flows[ch].list_next) {
-		const struct shm_flow *f = table_writer_flow(s->tables, ch);
-
-		if (memcmp(f->to_address, permission->key.address, 16) == 0)
-			turn_channel_refresh(s, idx, ch,
-					     table_writer_flow_own_expiry(s->tables, ch));
-	}
+	if (f->peer_neighbour_idx != 0 || f->flags & SHM_FLOW_F_HAIRPIN)
+		return;
+	hop = s->hops.peer(s->hops.arg, &peer);
+	if (hop != 0)
+		neighbours_change(s, entry, f->neighbour_idx, hop);
+	table_writer_neighbour_unref(s->tables, hop);
 }
 
 void turn_permission_remove(struct turn_server *s, uint32_t idx, uint32_t entry)
@@ -406,6 +423,8 @@ int turn_channel_create(struct turn_server *s, uint32_t idx, uint16_t channel_be
 	uint64_t own_ns = now_ns + TURN_CHANNEL_LIFETIME_S * TURN_NS_PER_S;
 	uint32_t up_entry, down_entry;
 
+	if (!has_room(s, 2, now_ns))
+		return -ENOSPC;
 	up.key.kind = SHM_FLOW_CHANNEL;
 	up.key.channel_be = up.channel_be = channel_be;
 	memcpy(up.to_address, peer->address.bytes, 16);
@@ -446,12 +465,23 @@ void turn_channel_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
 	table_writer_flow_set_expiry(s->tables, entry, effective_ns, own_expires_at_ns);
 	table_writer_flow_set_expiry(s->tables, s->flows[entry].partner, effective_ns,
 				     own_expires_at_ns);
+	if (f->neighbour_idx == 0 && permission != 0)
+		neighbours_change(s, entry,
+				  table_writer_flow(s->tables, permission)->peer_neighbour_idx, 0);
+}
+
+void turn_channels_follow(struct turn_server *s, uint32_t idx)
+{
+	for (uint32_t ch = s->allocations[idx].channels; ch != 0; ch = s->flows[ch].list_next)
+		turn_channel_refresh(s, idx, ch, table_writer_flow_own_expiry(s->tables, ch));
 }
 
 void turn_channel_remove(struct turn_server *s, uint32_t idx, uint32_t entry)
 {
 	uint32_t partner = s->flows[entry].partner;
 
+	if (entry == 0)
+		return;
 	list_remove(s, &s->allocations[idx].channels, entry);
 	s->allocations[idx].n_channels--;
 	s->n_channels--;

@@ -79,6 +79,7 @@ size_t turn_create_permission(struct turn_call *c)
 	}
 	for (uint32_t i = 0; i < n; i++)
 		turn_permission_refresh(s, idx, w[i].entry, expires_at_ns);
+	turn_channels_follow(s, idx);
 	turn_answer_begin(c, &b);
 	return turn_answer_end(c, &b);
 }

@@ -97,35 +97,20 @@ void turn_server_free(struct turn_server *s)
 	free(s);
 }
 
-int turn_server_reload(struct turn_server *s, const struct config *config, uint64_t now_ns)
+void turn_server_reload(struct turn_server *s, const struct config *config, struct turn_auth *auth)
 {
-	struct turn_auth *auth;
-	int ret;
-
-	ret = turn_auth_new(config, &auth);
-	if (ret < 0)
-		return ret;
 	turn_auth_free(s->auth);
 	s->auth = auth;
 	s->config = config;
 	turn_policy_set(s);
-	for (uint32_t idx = 1; idx <= s->tables->n_allocations_max; idx++) {
-		if (s->allocations[idx].user != NULL)
-			turn_peers_recheck(s, idx);
-	}
-	return 0;
+	turn_walk_start(s, &s->recheck);
+	// Small relays are done at once.
+	turn_walk_slice(s, &s->recheck, turn_peers_recheck);
 }
 
-uint32_t turn_server_renew_next_hops(struct turn_server *s, uint32_t from_idx, uint32_t n)
+void turn_server_renew_next_hops(struct turn_server *s)
 {
-	uint32_t end = s->tables->n_allocations_max + 1;
-	uint32_t idx;
-
-	for (idx = from_idx == 0 ? 1 : from_idx; idx < end && n > 0; idx++, n--) {
-		if (s->allocations[idx].user != NULL)
-			turn_allocation_renew_next_hops(s, idx);
-	}
-	return idx < end ? idx : 0;
+	turn_walk_start(s, &s->renewal);
 }
 
 // ---- a request
@@ -271,10 +256,13 @@ bool turn_server_expire(struct turn_server *s, uint64_t now_ns)
 {
 	struct table_writer *w = s->tables;
 	struct turn_reservation reservation;
+	bool has_more = false;
 	uint32_t entry;
 
 	while (turn_reservation_expire(&s->reservations, now_ns, &reservation))
 		turn_ports_release(s->ports[reservation.relay_idx], reservation.port);
+	has_more |= turn_walk_slice(s, &s->recheck, turn_peers_recheck);
+	has_more |= turn_walk_slice(s, &s->renewal, turn_allocation_renew_next_hops);
 	for (uint32_t n = 0; n < EXPIRE_BATCH; n++) {
 		const struct shm_flow *f;
 		uint64_t own_ns;
@@ -282,7 +270,7 @@ bool turn_server_expire(struct turn_server *s, uint64_t now_ns)
 
 		entry = turn_timers_pop(&s->timers, s->flows, now_ns);
 		if (entry == 0)
-			return false;
+			return has_more;
 		f = table_writer_flow(w, entry);
 		own_ns = table_writer_flow_own_expiry(w, entry);
 		idx = f->allocation_idx;

@@ -14,6 +14,8 @@
 // Larger than any answer: USERNAME never comes back, SOFTWARE and UNKNOWN-ATTRIBUTES are bounded.
 #define TURN_ANSWER_BYTES_MAX 512
 
+struct turn_auth;
+
 // Where flows get their next hops from. Every idx handed out is one reference on table_writer's neighbour.
 struct turn_next_hops {
 	void *arg;
@@ -76,17 +78,19 @@ int turn_server_new(const struct config *config, struct table_writer *tables,
 		    const struct turn_next_hops *hops, uint64_t now_ns, struct turn_server **out);
 // Frees process memory only; the tables keep the sessions.
 void turn_server_free(struct turn_server *s);
-// Takes over users, secrets, quotas and limits of another configuration; the tables' settings are the caller's.
-int turn_server_reload(struct turn_server *s, const struct config *config, uint64_t now_ns);
+// Takes over quotas and limits of another configuration, and `auth`, which was made from it; the tables' settings are the
+// caller's. Peers that are denied meanwhile go as time passes.
+void turn_server_reload(struct turn_server *s, const struct config *config, struct turn_auth *auth);
 
 // Handles one request; returns the length of the answer in out, 0 for none.
 size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, uint8_t *out,
 			  size_t out_bytes);
-// Ends what has expired, a bounded number at once; true: there may be more, call again soon. Otherwise about once a second.
+// Ends what has expired and goes on with walks through all allocations, a bounded amount of work; true: there may be more, call
+// again soon. Otherwise several times a second.
 bool turn_server_expire(struct turn_server *s, uint64_t now_ns);
 
-// After a route change: asks anew for the next hops of the flows of `n` allocation slots. Returns the slot to go on with, 0 at the end.
-uint32_t turn_server_renew_next_hops(struct turn_server *s, uint32_t from_idx, uint32_t n);
+// After a route change: turn_server_expire asks anew for the next hops of all flows.
+void turn_server_renew_next_hops(struct turn_server *s);
 
 // ---- state for operators
 uint32_t turn_server_n_allocations(const struct turn_server *s);

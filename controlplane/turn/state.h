@@ -14,6 +14,12 @@
 
 #define TURN_NS_PER_S 1000000000ull
 
+// A way through all allocation slots, in a ring: started again while under way it goes on to where it stands now.
+struct turn_walk {
+	uint32_t idx;    // the slot looked at last
+	uint32_t n_left; // slots still to look at, 0 = at rest
+};
+
 struct turn_server {
 	const struct config *config;
 	struct table_writer *tables;
@@ -23,6 +29,8 @@ struct turn_server {
 	struct turn_ports *ports[SHM_LOCALS_MAX]; // of relay addresses, by local_idx
 	struct turn_timers timers;
 	struct turn_reservations reservations;
+	struct turn_walk recheck;            // of peers, after a reload
+	struct turn_walk renewal;            // of next hops, after a route change
 	struct turn_allocation *allocations; // by slot
 	struct turn_flow_state *flows;       // by flow entry
 	uint32_t n_allocations;
@@ -98,7 +106,7 @@ uint32_t turn_permission_find(const struct turn_server *s, uint32_t idx,
 // Creates one. 0 and the entry, or -ENOSPC.
 int turn_permission_create(struct turn_server *s, uint32_t idx, const struct ip_address *peer,
 			   bool is_hairpin, uint64_t now_ns, uint32_t *out_entry);
-// Sets its expiry, and with it that of the channels to that address.
+// Sets its expiry, and asks for the peer's next hop where none was known. The channels follow by turn_channels_follow.
 void turn_permission_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
 			     uint64_t own_expires_at_ns);
 void turn_permission_remove(struct turn_server *s, uint32_t idx, uint32_t entry);
@@ -110,6 +118,8 @@ int turn_channel_create(struct turn_server *s, uint32_t idx, uint16_t channel_be
 			uint64_t now_ns);
 void turn_channel_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
 			  uint64_t own_expires_at_ns);
+// Gives all channels what their permissions have meanwhile: expiries and next hops.
+void turn_channels_follow(struct turn_server *s, uint32_t idx);
 void turn_channel_remove(struct turn_server *s, uint32_t idx, uint32_t entry);
 // Notes the path on which the client's request came; it serves downward until the kernel knows better.
 void turn_allocation_seen(struct turn_server *s, uint32_t idx, uint64_t l2_word);
@@ -127,6 +137,13 @@ void turn_allocation_id_format(const struct turn_server *s, uint32_t idx, uint32
 void turn_policy_set(struct turn_server *s);
 // Ends permissions and channels to peers that policy denies meanwhile.
 void turn_peers_recheck(struct turn_server *s, uint32_t idx);
+
+// ---- walk.c
+
+void turn_walk_start(const struct turn_server *s, struct turn_walk *w);
+// Calls fn for the next live allocations, a bounded amount of work; true: there is more. fn must not end allocations.
+bool turn_walk_slice(struct turn_server *s, struct turn_walk *w,
+		     void (*fn)(struct turn_server *s, uint32_t idx));
 
 // ---- adoption.c
 int turn_adopt(struct turn_server *s, uint64_t now_ns);

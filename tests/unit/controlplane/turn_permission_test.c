@@ -1,6 +1,8 @@
 // CreatePermission: RFC 8656 §9, §10.2; peer policy: §21.
 #include "tests/unit/controlplane/turn_rig.h"
 
+#include "controlplane/turn/state.h"
+
 #include <stdio.h>
 
 static struct rig r;
@@ -205,6 +207,7 @@ Test(turn_permission_rules, operators_open_and_close_ranges)
 Test(turn_permission_rules, a_reload_with_stricter_rules_ends_what_it_denies)
 {
 	struct config *strict = rig_config();
+	struct turn_auth *auth;
 	char error[320];
 
 	open_with(rig_config());
@@ -213,7 +216,8 @@ Test(turn_permission_rules, a_reload_with_stricter_rules_ends_what_it_denies)
 	rig_config_add_rule(strict, "9.9.9.0/24", SHM_PEER_DENY);
 	cr_assert_eq(table_writer_publish_settings(&r.engine.tables, strict, error, sizeof(error)),
 		     0);
-	cr_assert_eq(turn_server_reload(r.engine.turn, strict, r.now_ns), 0);
+	cr_assert_eq(turn_auth_new(strict, &auth), 0);
+	turn_server_reload(r.engine.turn, strict, auth);
 	config_free(r.engine.config);
 	r.engine.config = strict;
 	cr_assert_eq(turn_server_n_channels(r.engine.turn), 0);
@@ -235,4 +239,40 @@ Test(turn_permission, between_two_of_our_own_allocations_the_flow_is_marked_hair
 	struct ip_endpoint listener = rig_endpoint(RIG_LISTENER);
 	f = rig_flow(&r, SHM_FLOW_CHANNEL, "203.0.113.5:40000", &listener, 0x4000);
 	cr_assert(f != NULL && (f->flags & SHM_FLOW_F_HAIRPIN));
+}
+
+Test(turn_permission_limits, permissions_leave_room_for_the_allocations_of_others)
+{
+	struct config *config = rig_config();
+	struct rig_client other = rig_client("203.0.113.6:1", "other", "other-secret");
+
+	// Entries for two allocations and three more.
+	config->max_allocations = 2;
+	config->max_flows = 1;
+	open_with(config);
+	cr_assert_eq(rig_bind(&r, &c, 0x4000, "9.9.9.9:1").code, 0);
+	cr_assert_eq(rig_permit(&r, &c, "8.8.8.8:1").code, 508);
+	cr_assert_eq(rig_bind(&r, &c, 0x4001, "9.9.9.9:2").code, 508);
+	cr_assert_eq(rig_allocate(&r, &other).code, 0);
+	cr_assert_eq(turn_server_n_permissions(r.engine.turn), 1);
+	rig_close(&r);
+}
+
+Test(turn_permission, rfc8656_9_channels_follow_the_permissions_of_one_request)
+{
+	struct ip_endpoint listener = rig_endpoint(RIG_LISTENER);
+	const struct shm_flow *f;
+	struct rig_request q;
+
+	cr_assert_eq(rig_bind(&r, &c, 0x4000, "9.9.9.9:1").code, 0);
+	cr_assert_eq(rig_bind(&r, &c, 0x4001, "8.8.8.8:1").code, 0);
+	rig_advance(&r, 200);
+	rig_begin(&q, &c, TURN_CREATE_PERMISSION_REQUEST);
+	rig_add_peer(&q, "9.9.9.9:1");
+	rig_add_peer(&q, "8.8.8.8:1");
+	cr_assert_eq(rig_send(&r, &c, &q).code, 0);
+	for (uint16_t channel = 0x4000; channel <= 0x4001; channel++) {
+		f = rig_flow(&r, SHM_FLOW_CHANNEL, "203.0.113.5:40000", &listener, channel);
+		cr_assert(f != NULL && f->expires_at_ns == r.now_ns + 300 * RIG_S);
+	}
 }
