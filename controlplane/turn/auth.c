@@ -307,6 +307,7 @@ int turn_auth_check(struct turn_auth *a, const struct stun_view *msg,
 	const struct auth_user *user;
 	uint64_t expires_at_s;
 	size_t id_offset;
+	bool is_rest;
 
 	if (integrity->length_bytes != TURN_AUTH_TAG_BYTES)
 		return -EACCES;
@@ -318,16 +319,17 @@ int turn_auth_check(struct turn_auth *a, const struct stun_view *msg,
 		memcpy(out->key, user->key, sizeof(out->key));
 		return integrity_matches(a, user->key, msg, integrity) ? 0 : -EACCES;
 	}
-	if (a->n_secrets == 0 || !rest_parse(name, name_bytes, &expires_at_s, &id_offset)) {
-		// As long as for a user who exists, so that time does not tell which names do.
-		integrity_matches(a, a->hash_key, msg, integrity);
-		return -EACCES;
-	}
-	if (owner != NULL && owner->username_bytes == name_bytes &&
+	is_rest = rest_parse(name, name_bytes, &expires_at_s, &id_offset);
+	if (is_rest && owner != NULL && owner->username_bytes == name_bytes &&
 	    memcmp(owner->username, name, name_bytes) == 0 &&
 	    integrity_matches(a, owner->key, msg, integrity)) {
 		memcpy(out->key, owner->key, sizeof(out->key));
 		return 0;
+	}
+	if (!is_rest || a->n_secrets == 0) {
+		// As long as for a user who exists, so that time does not tell which names do.
+		integrity_matches(a, a->hash_key, msg, integrity);
+		return -EACCES;
 	}
 	if (expires_at_s <= wall_ns / 1000000000ull)
 		return -EACCES;

@@ -2,6 +2,7 @@
 #include "tests/unit/controlplane/turn_rig.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct rig r;
@@ -329,5 +330,28 @@ Test(turn_auth_secrets, several_secrets_are_accepted_at_once)
 		cr_assert_eq(rig_allocate(&r, &c).code, 0);
 		cr_assert_eq(rig_refresh(&r, &c, 0).code, 0);
 	}
+	rig_close(&r);
+}
+
+Test(turn_auth_secrets, a_rest_session_survives_the_last_secret)
+{
+	struct config *without;
+	struct rig_client c, d;
+	char password[32], name[32];
+
+	rig_open(&r, rig_config());
+	snprintf(name, sizeof(name), "%llu:bob", (unsigned long long)(r.wall_ns / RIG_S + 3600));
+	c = rig_rest_client("203.0.113.5:40000", name, RIG_SECRET, password);
+	d = c;
+	d.endpoint.port_be = 1;
+	d.nonce[0] = '\0';
+	cr_assert_eq(rig_allocate(&r, &c).code, 0);
+	rig_leave(&r);
+	without = rig_config();
+	free(without->rest_secrets[0]);
+	without->n_rest_secrets = 0;
+	rig_reopen(&r, without);
+	cr_assert_eq(rig_refresh(&r, &c, 600).code, 0);
+	cr_assert_eq(rig_allocate(&r, &d).code, 401);
 	rig_close(&r);
 }
