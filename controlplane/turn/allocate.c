@@ -9,7 +9,7 @@ static size_t answer_success(struct turn_call *c, uint32_t idx)
 		.port_be = r->relay_port_be,
 	};
 	const struct turn_reservation *reserved =
-		turn_reservation_of(&c->server->reservations, idx, r->created_at_ns);
+		turn_reservation_of(&c->server->reservations, idx, r->serial);
 	struct stun_builder b;
 
 	turn_answer_begin(c, &b);
@@ -89,6 +89,7 @@ static size_t allocate_checked(struct turn_call *c, const struct wanted *want)
 {
 	struct turn_allocate_params params = { .lifetime_s = want->lifetime_s };
 	struct turn_server *s = c->server;
+	struct turn_reservation reservation;
 	struct turn_ports *ports;
 	uint32_t idx;
 
@@ -108,10 +109,17 @@ static size_t allocate_checked(struct turn_call *c, const struct wanted *want)
 		return turn_answer_error(c, 508);
 	}
 	if (want->port == PORT_RESERVED)
-		turn_reservation_use(want->reservation);
+		want->reservation->is_used = true;
+	reservation = (struct turn_reservation){
+		.token = { (uint8_t)(s->node_id >> 8), (uint8_t)s->node_id },
+		.user_hash = s->allocations[idx].user->hash,
+		.allocation_idx = idx,
+		.allocation_serial = turn_record(s, idx)->serial,
+		.relay_idx = params.relay_idx,
+		.port = (uint16_t)(params.relay_port + 1),
+	};
 	if (want->port == PORT_EVEN_AND_NEXT &&
-	    turn_reservation_add(&s->reservations, s->node_id, params.relay_idx,
-				 (uint16_t)(params.relay_port + 1), idx, c->in->now_ns) == NULL) {
+	    turn_reservation_add(&s->reservations, &reservation, c->in->now_ns) < 0) {
 		turn_ports_release(ports, (uint16_t)(params.relay_port + 1));
 		turn_allocation_end(s, idx, TURN_END_DELETED, c->in->now_ns);
 		return turn_answer_error(c, 508);
@@ -160,6 +168,20 @@ static uint16_t port_wish_get(const struct turn_call *c, struct wanted *want)
 	return 0;
 }
 
+// ADDITIONAL-ADDRESS-FAMILY must make sense, even though a second address is not given: it may be ignored. 0 or 400.
+static uint16_t additional_family_check(const struct turn_call *c, const struct wanted *want)
+{
+	struct stun_attr additional, a;
+
+	if (!stun_attr_find(&c->msg, TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY, &additional))
+		return 0;
+	if (additional.length_bytes != 4 || additional.value[0] == STUN_FAMILY_IPV4 ||
+	    stun_attr_find(&c->msg, TURN_ATTR_REQUESTED_ADDRESS_FAMILY, &a) ||
+	    want->port == PORT_EVEN_AND_NEXT)
+		return 400;
+	return 0;
+}
+
 size_t turn_allocate(struct turn_call *c)
 {
 	static const uint16_t dont_fragment = TURN_ATTR_DONT_FRAGMENT;
@@ -178,6 +200,8 @@ size_t turn_allocate(struct turn_call *c)
 		return turn_answer_unknown(c, &dont_fragment, 1);
 
 	code = port_wish_get(c, &want);
+	if (code == 0)
+		code = additional_family_check(c, &want);
 	if (code != 0)
 		return turn_answer_error(c, code);
 	if (turn_family_get(c, &want.family) < 0)

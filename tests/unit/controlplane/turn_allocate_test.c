@@ -369,3 +369,29 @@ Test(turn_allocate, kill_ends_it_by_the_id_that_operators_see)
 	cr_assert_eq(rig_allocate(&r, &c).code, 0);
 	cr_assert(turn_allocation_find_id(r.engine.turn, info.id, &again) < 0);
 }
+
+// An Allocate with ADDITIONAL-ADDRESS-FAMILY, and EVEN-PORT unless `even` is 0.
+static uint16_t additional(uint16_t port, uint32_t family, uint32_t requested, uint8_t even)
+{
+	struct rig_client c = client(port);
+	struct rig_request q;
+
+	rig_begin(&q, &c, TURN_ALLOCATE_REQUEST);
+	rig_add_u32(&q, TURN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+	rig_add_u32(&q, TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY, family << 24);
+	if (requested != 0)
+		rig_add_u32(&q, TURN_ATTR_REQUESTED_ADDRESS_FAMILY, requested << 24);
+	if (even != 0)
+		stun_build_attr(&q.b, TURN_ATTR_EVEN_PORT, &even, 1);
+	return rig_send(&r, &c, &q).code;
+}
+
+Test(turn_allocate, rfc8656_7_2_additional_family_that_makes_no_sense_gets_400)
+{
+	cr_assert_eq(additional(40000, STUN_FAMILY_IPV6, STUN_FAMILY_IPV4, 0), 400);
+	cr_assert_eq(additional(40001, STUN_FAMILY_IPV4, 0, 0), 400);
+	cr_assert_eq(additional(40002, STUN_FAMILY_IPV6, 0, 0x80), 400);
+	// Otherwise one address is given; the attribute may be ignored.
+	cr_assert_eq(additional(40003, STUN_FAMILY_IPV6, 0, 0), 0);
+	cr_assert_eq(turn_server_n_allocations(r.engine.turn), 1);
+}

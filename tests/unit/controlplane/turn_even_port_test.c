@@ -165,3 +165,60 @@ Test(turn_even_port, rfc8656_7_2_contradictions_get_400)
 	cr_assert_eq(redeem(&c, (const uint8_t *)"\1\2\3\4\5\6\7\x8", 8).code, 508);
 	cr_assert_eq(turn_server_n_allocations(r.engine.turn), 0);
 }
+
+Test(turn_even_port, rfc8656_7_2_a_retransmission_gets_the_token_even_after_its_use)
+{
+	struct rig_client c = client(0), d = client(1);
+	struct rig_request q;
+	struct stun_attr token;
+	struct rig_answer a, b;
+	size_t n;
+
+	begin(&q, &c);
+	stun_build_attr(&q.b, TURN_ATTR_EVEN_PORT, "\x80", 1);
+	n = rig_sign(&r, &c, &q, false);
+	a = rig_send_bytes(&r, &c, q.bytes, n);
+	cr_assert(rig_get(&a, TURN_ATTR_RESERVATION_TOKEN, &token));
+	cr_assert_eq(redeem(&d, token.value, 8).code, 0);
+	b = rig_send_bytes(&r, &c, q.bytes, n);
+	cr_assert_eq(a.length_bytes, b.length_bytes);
+	cr_assert_eq(memcmp(a.bytes, b.bytes, a.length_bytes), 0);
+	// The used port stays its allocation's when the reservation's time is over.
+	rig_advance(&r, 31);
+	turn_server_expire(r.engine.turn, r.now_ns);
+	cr_assert_eq(turn_server_free_ports(r.engine.turn, 0), 98);
+}
+
+Test(turn_even_port, a_token_is_told_to_its_own_allocation_only)
+{
+	struct rig_client c = client(0), d = client(1);
+	struct stun_attr token;
+	struct rig_answer a;
+
+	// The slot is used again within the same moment.
+	cr_assert_eq(even(&c, 0x80).code, 0);
+	cr_assert_eq(rig_refresh(&r, &c, 0).code, 0);
+	a = rig_allocate(&r, &d);
+	cr_assert_eq(a.code, 0);
+	cr_assert_not(rig_get(&a, TURN_ATTR_RESERVATION_TOKEN, &token));
+}
+
+Test(turn_even_port_limits, one_user_cannot_hold_all_reservations)
+{
+	struct config *config = rig_config();
+	struct rig_client other = rig_client("203.0.113.6:1", "other", "other-secret");
+
+	config->max_allocations = TURN_RESERVATIONS_USER_MAX + 2;
+	config->relay_port_max = 52999;
+	rig_open(&r, config);
+	for (uint32_t i = 0; i < TURN_RESERVATIONS_USER_MAX; i++) {
+		struct rig_client c = client(i);
+
+		cr_assert_eq(even(&c, 0x80).code, 0);
+	}
+	struct rig_client c = client(TURN_RESERVATIONS_USER_MAX);
+
+	cr_assert_eq(even(&c, 0x80).code, 508);
+	cr_assert_eq(even(&other, 0x80).code, 0);
+	rig_close(&r);
+}
