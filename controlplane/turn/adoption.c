@@ -150,6 +150,8 @@ static uint32_t partner_find(const struct turn_server *s, const struct shm_alloc
 	other = table_writer_flow(s->tables, idx);
 	if (other->channel_be != f->channel_be || other->allocation_idx != f->allocation_idx)
 		return 0;
+	if (f->key.kind == SHM_FLOW_CHANNEL ? !is_downward_of(r, other) : !is_upward_of(r, other))
+		return 0;
 	if (f->key.kind == SHM_FLOW_PEER && (memcmp(other->to_address, f->key.address, 16) != 0 ||
 					     other->to_port_be != f->key.port_be))
 		return 0;

@@ -308,3 +308,15 @@ Test(turn_adoption, more_workers_than_before_keep_the_sessions)
 	cr_assert_eq(adoption()->n_allocations, 1);
 	cr_assert_eq(rig_refresh(&r, &c, 600).code, 0);
 }
+
+Test(turn_adoption, a_way_back_of_another_client_is_no_half_of_a_channel)
+{
+	uint32_t down = flow_idx(SHM_FLOW_PEER, "9.9.9.9:1234", &relayed, 0);
+
+	// Right in its key and channel, wrong in where it leads.
+	r.engine.tables.flows.entries[down].to_port_be ^= 1;
+	restart();
+	cr_assert_eq(adoption()->n_channels, 0);
+	cr_assert_eq(adoption()->n_repaired, 2);
+	cr_assert_eq(rig_bind(&r, &c, 0x4000, "9.9.9.9:1234").code, 0);
+}
