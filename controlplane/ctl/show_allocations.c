@@ -58,21 +58,26 @@ static void add_hop(struct table *t, const json_t *hop)
 		table_cell(t, "%s", at_text(hop, "state"));
 }
 
-static void add_usage(struct table *t, const json_t *flow)
+static void add_up(struct table *t, const json_t *flow)
 {
 	char u[UNIT_BYTES];
 
 	table_cell(t, "%s", unit_count(at_number(flow, "up.pkts"), u));
 	table_cell(t, "%s", unit_bytes(at_number(flow, "up.bytes"), u));
+}
+
+static void add_down(struct table *t, const json_t *flow)
+{
+	char u[UNIT_BYTES];
+
 	table_cell(t, "%s", unit_count(at_number(flow, "down.pkts"), u));
 	table_cell(t, "%s", unit_bytes(at_number(flow, "down.bytes"), u));
 }
 
 void show_allocation(const json_t *r)
 {
-	static const char *const permission_heads[] = { "<PERMISSION", ">EXPIRES",   ">UP PKTS",
-							">UP",         ">DOWN PKTS", ">DOWN",
-							"<NEXT HOP",   NULL };
+	static const char *const permission_heads[] = { "<PERMISSION", ">EXPIRES",  ">DOWN PKTS",
+							">DOWN",       "<NEXT HOP", NULL };
 	static const char *const channel_heads[] = { "<CHANNEL", "<PEER",     ">EXPIRES",
 						     ">UP PKTS", ">UP",       ">DOWN PKTS",
 						     ">DOWN",    "<NEXT HOP", NULL };
@@ -103,7 +108,7 @@ void show_allocation(const json_t *r)
 		{
 			table_cell(&t, "%s", at_text(f, "peer"));
 			table_cell(&t, "%s", unit_duration(at_number(f, "expires_in_s"), u));
-			add_usage(&t, f);
+			add_down(&t, f);
 			add_hop(&t, at(f, "next_hop"));
 		}
 		table_print(&t);
@@ -116,7 +121,8 @@ void show_allocation(const json_t *r)
 			table_cell(&t, "%s", at_text(f, "channel"));
 			table_cell(&t, "%s", at_text(f, "peer"));
 			table_cell(&t, "%s", unit_duration(at_number(f, "expires_in_s"), u));
-			add_usage(&t, f);
+			add_up(&t, f);
+			add_down(&t, f);
 			add_hop(&t, at(f, "next_hop"));
 		}
 		table_print(&t);

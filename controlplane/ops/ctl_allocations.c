@@ -72,7 +72,7 @@ static bool peer_among_channels(void *arg, const struct turn_channel_info *c)
 	return !s->peer_found;
 }
 
-static bool user_matches(const struct turn_allocation_info *a, const char *user)
+static bool user_matches(const struct turn_allocation_brief *a, const char *user)
 {
 	size_t n = strlen(user);
 	const char *colon = memchr(a->username, ':', a->username_bytes);
@@ -87,15 +87,16 @@ static bool user_matches(const struct turn_allocation_info *a, const char *user)
 	return id_bytes == n && memcmp(colon + 1, user, n) == 0;
 }
 
-static bool collect(void *arg, const struct turn_allocation_info *a)
+// Counts what matches; true while it is to be shown.
+static bool matches(void *arg, const struct turn_allocation_brief *a)
 {
 	struct search *s = arg;
 
 	if (s->user && !user_matches(a, s->user))
-		return true;
+		return false;
 	if (s->has_client && (!ip_address_equal(&a->client.address, &s->client.address) ||
 			      (s->has_client_port && a->client.port_be != s->client.port_be)))
-		return true;
+		return false;
 	if (s->has_peer) {
 		s->peer_found = false;
 		if (s->has_peer_port)
@@ -105,10 +106,16 @@ static bool collect(void *arg, const struct turn_allocation_info *a)
 			turn_allocation_permissions(s->call->engine->turn, a->idx,
 						    peer_among_permissions, s);
 		if (!s->peer_found)
-			return true;
+			return false;
 	}
-	if (s->n_matching++ < s->limit)
-		json_array_append_new(s->found, allocation_object(s->call, a));
+	return s->n_matching++ < s->limit;
+}
+
+static bool collect(void *arg, const struct turn_allocation_info *a)
+{
+	struct search *s = arg;
+
+	json_array_append_new(s->found, allocation_object(s->call, a));
 	return true;
 }
 
@@ -143,7 +150,7 @@ json_t *ctl_allocations(struct ctl_call *call)
 	s.found = json_array();
 	if (!s.found)
 		return NULL;
-	turn_allocation_each(call->engine->turn, collect, &s);
+	turn_allocation_each(call->engine->turn, matches, collect, &s);
 	return json_pack("{s:o, s:o, s:I}", "allocations", s.found, "matching",
 			 ctl_counter(s.n_matching), "live",
 			 (json_int_t)turn_server_n_allocations(call->engine->turn));
@@ -159,12 +166,11 @@ static bool list_permission(void *arg, const struct turn_permission_info *p)
 	struct listing *l = arg;
 
 	json_array_append_new(l->array,
-			      json_pack("{s:o, s:o, s:o, s:o, s:o}", "peer", ctl_address(&p->peer),
+			      json_pack("{s:o, s:o, s:o, s:o}", "peer", ctl_address(&p->peer),
 					"expires_in_s",
 					ctl_seconds(l->call->now_ns, p->expires_at_ns), "next_hop",
-					hop_object(l->call, p->neighbour_idx, p->is_hairpin), "up",
-					usage_object(p->up_pkts, p->up_bytes), "down",
-					usage_object(p->down_pkts, p->down_bytes)));
+					hop_object(l->call, p->neighbour_idx, p->is_hairpin),
+					"down", usage_object(p->down_pkts, p->down_bytes)));
 	return true;
 }
 

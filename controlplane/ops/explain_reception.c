@@ -128,18 +128,19 @@ struct siblings {
 	char list[SIBLINGS_SHOWN * (IP_ENDPOINT_TEXT_MAX + 2)];
 };
 
-static bool collect_sibling(void *arg, const struct turn_allocation_info *a)
+// Notes it; no more than that is to be told of it.
+static bool note_sibling(void *arg, const struct turn_allocation_brief *a)
 {
 	struct siblings *s = arg;
 	char text[IP_ENDPOINT_TEXT_MAX];
 	size_t n = strlen(s->list);
 
 	if (!ip_address_equal(&a->client.address, &s->x->client.address))
-		return true;
+		return false;
 	if (s->n++ < SIBLINGS_SHOWN)
 		snprintf(s->list + n, sizeof(s->list) - n, "%s%s", n ? ", " : "",
 			 ip_endpoint_format(&a->client, text, sizeof(text)));
-	return true;
+	return false;
 }
 
 // What may have kept the client from allocating.
@@ -220,7 +221,7 @@ static void explain_absent(struct explain *x)
 		return;
 	}
 	note_scarcity(x);
-	turn_allocation_each(x->engine->turn, collect_sibling, &s);
+	turn_allocation_each(x->engine->turn, note_sibling, NULL, &s);
 	if (s.n > 0) {
 		explain_drop(x, EXPLAIN_BOTH, "allocation", "no_allocation", "no_allocation",
 			     "the client's NAT may have moved it to another port: ask about that "

@@ -83,7 +83,8 @@ struct turn_permission_info {
 	bool is_hairpin;        // the peer is a relayed address of ours
 	uint16_t neighbour_idx; // next hop toward the peer; 0 = none (or hairpin)
 	uint64_t l2_word;       // 0 = unresolved
-	uint64_t up_pkts, up_bytes, down_pkts, down_bytes; // without what went over channels
+	uint64_t down_pkts,
+		down_bytes; // Data indications; Send indications count at the allocation
 };
 
 struct turn_channel_info {
@@ -107,8 +108,18 @@ int turn_allocation_find_relayed(const struct turn_server *s, const struct ip_en
 				 uint32_t *out_idx);
 // Ends it: flows withdrawn, port free, quota returned.
 int turn_allocation_kill(struct turn_server *s, uint32_t idx, uint64_t now_ns);
-// Calls fn for each live allocation until it returns false. fn must not end allocations.
+// What a search may ask of each live allocation, without the cost of a snapshot. `username` points into the record and is not
+// NUL-terminated.
+struct turn_allocation_brief {
+	uint32_t idx;
+	struct ip_endpoint client;
+	const char *username;
+	uint16_t username_bytes;
+};
+// Calls fn for each live allocation that `wants` says true to, until it returns false; NULL where `wants` never does. Neither may
+// end allocations.
 void turn_allocation_each(const struct turn_server *s,
+			  bool (*wants)(void *arg, const struct turn_allocation_brief *brief),
 			  bool (*fn)(void *arg, const struct turn_allocation_info *info),
 			  void *arg);
 void turn_allocation_permissions(const struct turn_server *s, uint32_t idx,

@@ -144,17 +144,25 @@ int turn_allocation_kill(struct turn_server *s, uint32_t idx, uint64_t now_ns)
 }
 
 void turn_allocation_each(const struct turn_server *s,
+			  bool (*wants)(void *arg, const struct turn_allocation_brief *brief),
 			  bool (*fn)(void *arg, const struct turn_allocation_info *info), void *arg)
 {
 	uint32_t n_left = s->n_allocations;
 
 	for (uint32_t idx = 1; idx <= s->tables->n_allocations_max && n_left > 0; idx++) {
+		const struct shm_allocation *r = turn_record(s, idx);
+		struct turn_allocation_brief brief = { .idx = idx };
 		struct turn_allocation_info info;
 
-		if (turn_allocation_info(s, idx, &info) < 0)
+		if (!is_live(s, idx))
 			continue;
 		n_left--;
-		if (!fn(arg, &info))
+		memcpy(brief.client.address.bytes, r->client_address, 16);
+		brief.client.port_be = r->client_port_be;
+		brief.username = r->username;
+		brief.username_bytes = r->username_bytes;
+		if (wants(arg, &brief) && turn_allocation_info(s, idx, &info) == 0 &&
+		    !fn(arg, &info))
 			return;
 	}
 }
