@@ -24,6 +24,7 @@ config() {
 	sed -e 's/^instance:.*/instance: other/' -e "$2" "$run_dir/turnpike.yaml" >"$scratch/$1.yaml"
 }
 
+config same ''
 config typo 's/^realm:/realmm:/'
 refused "unknown key" 'typo.yaml:[0-9]+: .*realmm' "$controlplane" --config "$scratch/typo.yaml"
 config range 's/min_port:.*/min_port: 65535/; s/max_port:.*/max_port: 50000/'
@@ -34,6 +35,13 @@ config interface 's/interface:.*/interface: nosuch0/'
 refused "no such interface" 'nosuch0' "$controlplane" --config "$scratch/interface.yaml"
 config address 's/198.18.0.2/198.18.0.300/'
 refused "no address" 'address.yaml:[0-9]+: .*198.18.0.300' "$controlplane" --config "$scratch/address.yaml"
+config elsewhere 's/port: 3478/port: 3481/; s/"198.18.0.3"/"198.18.0.77"/'
+refused "an address that is not here" '198.18.0.77' "$controlplane" --config "$scratch/elsewhere.yaml"
+config port 's/port: 3478/port: 3479/'
+lab exec relay -- timeout 10 nc -u -l "$TURN_HOST" 3479 >/dev/null &
+sleep 0.3
+refused "a port that somebody else holds" '198.18.0.2:3479' "$controlplane" --config "$scratch/port.yaml"
+refused "addresses that another instance holds" '198.18.0.' "$controlplane" --config "$scratch/same.yaml"
 refused "no configuration file" 'nothing.yaml' "$controlplane" --config "$scratch/nothing.yaml"
 status=0
 "$controlplane" >/dev/null 2>"$scratch/err" </dev/null || status=$?
@@ -42,8 +50,14 @@ passed "without arguments the control plane says how to use it"
 refused "control plane runs already" 'already' \
 	"$controlplane" --config "$run_dir/turnpike.yaml" --instance "$instance"
 refused "dataplane runs already" 'already' "$dataplane" --instance "$instance"
+chmod 755 "$scratch"
+cp "$controlplane" "$dataplane" "$build"/bpf/*.bpf.o "$scratch"
+nobody=(env "TURNPIKE_BPF_DIR=$scratch" setpriv --reuid 65534 --regid 65534 --clear-groups)
+refused "control plane without root" 'root' "${nobody[@]}" "$scratch/turnpike-controlplane" --config "$scratch/same.yaml"
+refused "dataplane without root" 'root' "${nobody[@]}" "$scratch/turnpike-dataplane" --instance other
 [[ ! -e /dev/shm/turnpike/other && ! -e /run/turnpike/other/ctl.sock ]] || die "a refused start left something"
 passed "nothing is left of the refused starts"
+rm -rf /run/turnpike/other
 
 probe_start calls --clients 10 --rate 500
 sleep 0.5
