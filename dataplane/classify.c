@@ -54,7 +54,9 @@ static void classify_send(struct dp_worker *w, struct dp_packet *p)
 		dp_drop(w, p, DP_DROP_BAD_SEND);
 		return;
 	}
-	if (send.peer.port_be == 0) {
+	// RFC 8656 §11.2: without support for DONT-FRAGMENT (an Allocate with it is answered 420) it is an
+	// unknown attribute.
+	if (send.peer.port_be == 0 || send.dont_fragment) {
 		dp_drop(w, p, DP_DROP_BAD_SEND);
 		return;
 	}
@@ -135,6 +137,23 @@ static void classify_peer(struct dp_worker *w, struct dp_packet *p)
 	dp_list_add(w, DP_STAGE_LOOKUP, p);
 }
 
+// No host sends from there: "this" network, loopback, multicast, class E and broadcast; a group as
+// the sender on the link. Answers would go to many, or to ourselves.
+static bool source_is_impossible(const struct dp_packet *p)
+{
+	const uint8_t *a = p->view.source.address.bytes;
+	uint64_t high;
+	uint64_t low;
+
+	if (p->view.source.port_be == 0 || (p->frame[6] & 1))
+		return true;
+	if (p->view.is_v4)
+		return a[12] == 0 || a[12] == 127 || a[12] >= 224;
+	memcpy(&high, a, sizeof(high));
+	memcpy(&low, a + 8, sizeof(low));
+	return a[0] == 0xff || (high == 0 && __builtin_bswap64(low) <= 1);
+}
+
 static void classify_ours(struct dp_worker *w, struct dp_packet *p)
 {
 	const struct dp_local *l = &w->settings.local[p->local_idx];
@@ -145,8 +164,8 @@ static void classify_ours(struct dp_worker *w, struct dp_packet *p)
 		return;
 	}
 	// Our own address cannot be at the far end of a wire; believed, it would pass for a hairpin
-	// peer. Nothing can be sent to port 0.
-	if (p->view.source.port_be == 0 ||
+	// peer.
+	if (source_is_impossible(p) ||
 	    dp_local_find(&w->settings, &p->view.source.address) != DP_LOCAL_NONE) {
 		dp_drop(w, p, DP_DROP_BAD_SOURCE);
 		return;

@@ -71,7 +71,10 @@
 	X(TX_FULL, "tx_full", "the port's transmit queue is full")                                 \
 	X(KERNEL_FULL, "kernel_full", "the TAP twin's queue is full")                              \
 	X(HAIRPIN_LOOP, "hairpin_loop", "datagram came back to its own allocation")                \
-	X(BAD_SOURCE, "bad_source", "source is port 0, or an address of our own")
+	X(BAD_SOURCE, "bad_source",                                                                \
+	  "source is port 0, an address of our own, or one that no host has")                      \
+	X(INJECT_LOST, "inject_lost",                                                              \
+	  "packet memory was used up for an answer of the control plane")
 
 #define DP_ENUM_COUNTER(id, name, text) DP_COUNTER_##id,
 #define DP_ENUM_DROP(id, name, text)    DP_DROP_##id,

@@ -25,7 +25,7 @@ static bool turn_around(struct dp_worker *w, struct dp_packet *p)
 		return false;
 	}
 	p->ttl--;
-	dp_relay_account(w, p);
+	p->up_flow = p->flow;
 	p->is_hairpin = 1;
 	p->kind = DP_KIND_DOWN;
 	p->peer = p->source;

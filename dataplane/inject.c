@@ -28,6 +28,7 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 	struct dp_header h;
 	uint32_t header_bytes;
 	struct rte_mbuf *m;
+	bool sent = true;
 	uint8_t *frame;
 	uint8_t *udp;
 
@@ -37,7 +38,7 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 	}
 	m = rte_pktmbuf_alloc(w->shared->pool);
 	if (m == NULL) {
-		w->count[DP_DROP_NO_MBUF]++;
+		w->count[DP_DROP_INJECT_LOST]++;
 		return;
 	}
 	source.address = w->settings.local[d.local_idx].address;
@@ -55,6 +56,9 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 		.is_v4 = w->settings.local[d.local_idx].is_v4,
 	};
 	header_bytes = dp_header_bytes(d.l2_word, h.is_v4);
+	// The largest answer needs some of the headroom, which nobody else will.
+	if (header_bytes + length_bytes > rte_pktmbuf_tailroom(m))
+		m->data_off = 0;
 	frame = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(header_bytes + length_bytes));
 	if (frame == NULL) {
 		w->count[DP_DROP_BAD_INJECT]++;
@@ -66,13 +70,13 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 	udp = frame + header_bytes - UDP_BYTES;
 	h.udp_checksum = udp_checksum(&source.address, &destination.address, udp, h.udp_bytes);
 	memcpy(udp + 6, &h.udp_checksum, 2);
-	w->count[DP_COUNTER_INJECT]++;
 	if (header_bytes - dp_header_l2_bytes(d.l2_word) + length_bytes >
 	    w->shared->port[shm_neighbour_port(d.l2_word)].mtu_bytes)
-		dp_tx_push_fragments(w, shm_neighbour_port(d.l2_word), m,
-				     dp_header_l2_bytes(d.l2_word), h.is_v4);
+		sent = dp_tx_push_fragments(w, shm_neighbour_port(d.l2_word), m,
+					    dp_header_l2_bytes(d.l2_word), h.is_v4);
 	else
 		dp_tx_push(w, shm_neighbour_port(d.l2_word), m);
+	w->count[sent ? DP_COUNTER_INJECT : DP_DROP_INJECT_LOST]++;
 }
 
 uint32_t dp_inject_poll(struct dp_worker *w)

@@ -59,9 +59,12 @@ static void forward_up(struct dp_worker *w, struct dp_packet *p, const struct sh
 // The relayed address that a flow sends from; false if the table names none of ours.
 static bool set_source(const struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
 {
-	if (f->from_local_idx >= w->settings.n_locals)
+	// Once: what was checked is what is used.
+	uint8_t local_idx = __atomic_load_n(&f->from_local_idx, __ATOMIC_RELAXED);
+
+	if (local_idx >= w->settings.n_locals)
 		return false;
-	p->source.address = w->settings.local[f->from_local_idx].address;
+	p->source.address = w->settings.local[local_idx].address;
 	p->source.port_be = f->from_port_be;
 	return true;
 }

@@ -24,7 +24,8 @@ struct dp_packet {
 	struct rte_mbuf *mbuf;
 	uint8_t *frame; // the Ethernet header
 	const struct shm_flow *flow;
-	struct shm_flow_key key; // of the lookup that comes next
+	const struct shm_flow *up_flow; // hairpin: the sender's
+	struct shm_flow_key key;        // of the lookup that comes next
 	struct ip_udp_view view;
 	uint8_t kind;          // enum dp_kind
 	uint8_t port_idx;      // it came from

@@ -115,8 +115,14 @@ static bool set_extent(struct rte_mbuf *m, int32_t frame_offset, uint32_t length
 
 // RFC 8656 §13–16. From IPv4 DF counts, whatever the other side is. IPv6 to IPv4 sets it by size, but
 // not for what came in fragments (RFC 7915 §5.1, §5.1.1). IPv6 to IPv6: we are the source and may.
-static bool dont_fragment(const struct dp_packet *p, bool to_v4, uint32_t ip_bytes)
+//
+// Toward the client TURN's own framing is what makes a datagram too large. Its sender cannot be told
+// (that takes ICMP), so there it is cut up in spite of DF, the alternate behaviour of §15.
+static bool dont_fragment(const struct dp_packet *p, bool to_v4, uint32_t ip_bytes,
+			  uint32_t mtu_bytes)
 {
+	if (p->kind == DP_KIND_DOWN && ip_bytes > mtu_bytes)
+		return false;
 	if (p->view.is_v4)
 		return p->view.dont_fragment;
 	return to_v4 && !p->was_fragments && ip_bytes > V4_FROM_V6_DF_BYTES;
@@ -180,7 +186,7 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 		return;
 	}
 	port = &w->shared->port[shm_neighbour_port(next_hop)];
-	h.dont_fragment = dont_fragment(p, to_v4, ip_bytes);
+	h.dont_fragment = dont_fragment(p, to_v4, ip_bytes, port->mtu_bytes);
 	fragments = ip_bytes > port->mtu_bytes;
 	if ((fragments && h.dont_fragment) || ip_bytes > UINT16_MAX) {
 		dp_drop(w, p, DP_DROP_TOO_BIG);
@@ -225,12 +231,17 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 		memcpy(udp + 6, &h.udp_checksum, 2);
 	}
 
-	dp_relay_account(w, p);
-	count_relayed(w, p);
-	if (fragments)
-		dp_tx_push_fragments(w, shm_neighbour_port(next_hop), p->mbuf, l2_bytes, to_v4);
-	else
+	if (!fragments) {
 		dp_tx_push(w, shm_neighbour_port(next_hop), p->mbuf);
+	} else if (!dp_tx_push_fragments(w, shm_neighbour_port(next_hop), p->mbuf, l2_bytes,
+					 to_v4)) {
+		w->count[DP_DROP_NO_MBUF]++;
+		return;
+	}
+	dp_relay_account(w, p->flow, p);
+	if (p->is_hairpin)
+		dp_relay_account(w, p->up_flow, p);
+	count_relayed(w, p);
 }
 
 void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)

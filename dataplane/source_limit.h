@@ -46,5 +46,12 @@ bool dp_source_may_punt(struct dp_source *s, uint32_t punt_per_sec);
 // An answer of out_bytes to an unauthenticated request of in_bytes: over any window in which the
 // first credit is used up, bytes out stay below bytes in.
 bool dp_source_may_answer(struct dp_source *s, uint32_t in_bytes, uint32_t out_bytes);
+// The prefix returned a nonce of ours, so it is where it says: its credit is full again. Answers to it
+// hit nobody else, and the many clients behind one address are not held back by each other.
+static inline void dp_source_prove(struct dp_source *s)
+{
+	if (s->answer_credit < DP_ANSWER_CREDIT_BYTES)
+		s->answer_credit = DP_ANSWER_CREDIT_BYTES;
+}
 
 #endif

@@ -89,7 +89,7 @@ static bool push_fragment(struct dp_worker *w, uint32_t port_idx, struct rte_mbu
 	return true;
 }
 
-void dp_tx_push_fragments(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m,
+bool dp_tx_push_fragments(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m,
 			  uint32_t l2_bytes, bool is_v4)
 {
 	struct rte_mempool *pool = w->shared->pool;
@@ -114,9 +114,8 @@ void dp_tx_push_fragments(struct dp_worker *w, uint32_t port_idx, struct rte_mbu
 			(uint16_t)((mtu_bytes - IPV6_BYTES - 8) / 8 * 8 + IPV6_BYTES + 8), pool,
 			w->indirect_pool);
 	if (n < 0) {
-		w->count[DP_DROP_NO_MBUF]++;
 		rte_pktmbuf_free(m);
-		return;
+		return false;
 	}
 	for (int32_t i = 0; i < n; i++) {
 		if (!lost)
@@ -124,7 +123,8 @@ void dp_tx_push_fragments(struct dp_worker *w, uint32_t port_idx, struct rte_mbu
 		rte_pktmbuf_free(fragment[i]);
 	}
 	rte_pktmbuf_free(m);
-	w->count[lost ? DP_DROP_NO_MBUF : DP_COUNTER_FRAGMENTED]++;
+	w->count[DP_COUNTER_FRAGMENTED] += !lost;
+	return !lost;
 }
 
 void dp_tx_flush(struct dp_worker *w)

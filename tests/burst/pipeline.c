@@ -482,6 +482,7 @@ static bool is_outcome(enum dp_counter c)
 		return true;
 	case DP_DROP_TX_FULL:
 	case DP_DROP_BAD_INJECT:
+	case DP_DROP_INJECT_LOST:
 		// Of packets that have had their outcome, or that came from no port.
 		return false;
 	default:

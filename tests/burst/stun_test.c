@@ -308,6 +308,26 @@ Test(stun, unauthenticated_source_gets_no_more_than_it_sent)
 	nonce_get(OTHER_V4, nonce);
 }
 
+// A nonce that came back proves that the prefix is where it says.
+Test(stun, a_client_that_proves_itself_gets_its_neighbours_answered)
+{
+	char nonce[CHALLENGE_NONCE_CHARS];
+
+	nonce_get(CLIENT_V4, nonce);
+	for (uint32_t i = 0; i < 200; i++) {
+		struct stun_builder b = begin(TURN_ALLOCATE_REQUEST);
+
+		send_message("192.0.2.10:777", &b);
+		while (receive(&out))
+			;
+	}
+	cr_assert_gt(counted(DP_DROP_CHALLENGE_RATE), 0);
+	send_with_nonce(CLIENT_V4, TURN_ALLOCATE_REQUEST, nonce);
+	cr_assert_eq(counted(DP_COUNTER_PUNT), 1);
+	forget_counted();
+	nonce_get("192.0.2.10:778", nonce);
+}
+
 // ---- punt
 
 Test(stun, punted_request_arrives_whole)
