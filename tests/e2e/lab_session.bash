@@ -20,6 +20,7 @@ lab_session_end() {
 	local status=$?
 	trap - EXIT ERR
 	trap '' PIPE INT TERM
+	set +e
 	if [[ $status -ne 0 && -d /run/turnpike/$instance ]]; then
 		echo "---- last lines of the logs"
 		tail -n 15 "/run/turnpike/$instance"/*.log || true
