@@ -233,6 +233,30 @@ Test(fragment, rfc8656_16_ipv4_with_df_is_dropped_as_too_big)
 	cr_assert_eq(out.port_idx, 1);
 }
 
+Test(fragment, rfc8656_15_towards_the_client_df_does_not_lose_what_framing_made_too_large)
+{
+	static uint8_t udp[FRAME_BYTES_MAX];
+	struct dress d = { .from = PEER_V4, .to = RELAYED_V4, .dont_fragment = 1 };
+	struct ip_udp_view view;
+	uint32_t n_frames;
+	uint32_t n;
+
+	hop_client = HOP_NARROW;
+	program_flow(CLIENT_V4, RELAYED_V4, PEER_V4, CHANNEL);
+	data_fill(NARROW_MTU - 28);
+	send_datagram(&d, data, NARROW_MTU - 28);
+	expect_only(DP_COUNTER_DOWN_CHANNEL);
+	n = channel_data(message, CHANNEL, data, NARROW_MTU - 28, 0);
+	cr_assert_eq(join(udp, &view, &n_frames), 8 + n);
+	cr_assert_eq(n_frames, 2);
+	cr_assert_arr_eq(udp + 8, message, n);
+	// What fits keeps its DF.
+	send_datagram(&d, data, NARROW_MTU - 32);
+	expect_only(DP_COUNTER_DOWN_CHANNEL);
+	cr_assert(receive(&out));
+	cr_assert_eq(out.view.dont_fragment, 1);
+}
+
 Test(fragment, rfc8200_4_5_ipv6_is_fragmented_by_us_as_its_source)
 {
 	static uint8_t udp[FRAME_BYTES_MAX];

@@ -7,6 +7,22 @@ TestSuite(hairpin, .init = pipeline_init, .fini = pipeline_fini, .timeout = 60);
 
 #define CLIENT2_V4 "192.0.2.12:5002"
 
+// Packets that the usage of CLIENT_V4's channel tells.
+static uint64_t sent_by_channel(void)
+{
+	struct ip_endpoint client = endpoint(CLIENT_V4);
+	struct shm_flow_key key = {
+		.port_be = client.port_be,
+		.local_port_be = endpoint(LISTEN_V4).port_be,
+		.local_idx = LISTENER_V4,
+		.kind = SHM_FLOW_CHANNEL,
+		.channel_be = __builtin_bswap16(CHANNEL),
+	};
+
+	memcpy(key.address, client.address.bytes, 16);
+	return usage_of(&key).pkts;
+}
+
 Test(hairpin, between_two_channels)
 {
 	struct dress up = { .from = CLIENT_V4, .to = LISTEN_V4, .ttl = 10 };
@@ -45,6 +61,13 @@ Test(hairpin, without_permission_on_the_other_side)
 	send_channel(CLIENT_V4, CHANNEL, 5);
 	expect_only(DP_DROP_NO_PERMISSION);
 	expect_nothing_sent();
+	// What was not relayed costs nobody.
+	cr_assert_eq(sent_by_channel(), 0);
+	program_permission(CLIENT2_V4, RELAYED2_V4, RELAYED_V4, true);
+	send_channel(CLIENT_V4, CHANNEL, 5);
+	expect_only(DP_COUNTER_DOWN_DATA);
+	cr_assert(receive(&out));
+	cr_assert_eq(sent_by_channel(), 1);
 }
 
 Test(hairpin, to_itself_and_to_ports_that_are_not_relayed)

@@ -479,6 +479,22 @@ Test(stun, injected_answer_is_sent_on_the_path_it_names)
 	cr_assert_neq(out.view.udp_checksum_be, 0);
 }
 
+Test(stun, largest_injected_answer_over_ipv6_and_vlan)
+{
+	struct ip_endpoint client = endpoint(CLIENT_V6);
+	struct shm_datagram *d = inject(SHM_DATAGRAM_BYTES_MAX);
+	uint32_t n_frames = 0;
+
+	d->local_idx = LISTENER_V6;
+	memcpy(d->remote_address, client.address.bytes, 16);
+	shm_ring_commit(worker->inject);
+	poll_once();
+	cr_assert_eq(counted(DP_COUNTER_INJECT), 1);
+	while (receive(&out))
+		n_frames++;
+	cr_assert_eq(n_frames, 2);
+}
+
 Test(stun, inject_that_names_what_is_not_ours_is_refused)
 {
 	for (uint32_t fault = 0; fault < 8; fault++) {
