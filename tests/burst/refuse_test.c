@@ -240,3 +240,53 @@ Test(refuse, sources_that_cannot_be)
 	expect_only(DP_DROP_BAD_SOURCE);
 	expect_nothing_sent();
 }
+
+Test(refuse, sources_that_no_host_has)
+{
+	static const char *const v4[] = { "0.1.2.3:9",         "127.0.0.1:9", "224.0.0.1:9",
+					  "239.255.255.250:9", "240.0.0.1:9", "255.255.255.255:9" };
+	static const char *const v6[] = { "[::]:9", "[::1]:9", "[ff02::1]:9", "[ff0e::9]:9" };
+	struct dress d = { .from = CLIENT_V4, .to = LISTEN_V4 };
+	uint8_t frame[256];
+	uint32_t n;
+
+	for (uint32_t i = 0; i < RTE_DIM(v4); i++) {
+		send_channel(v4[i], CHANNEL, 5);
+		expect_only(DP_DROP_BAD_SOURCE);
+		send_from_peer(v4[i], RELAYED_V4, 5);
+		expect_only(DP_DROP_BAD_SOURCE);
+	}
+	for (uint32_t i = 0; i < RTE_DIM(v6); i++) {
+		send_channel(v6[i], CHANNEL, 5);
+		expect_only(DP_DROP_BAD_SOURCE);
+	}
+	// The neighbours of those blocks are only strangers.
+	send_channel("1.0.0.0:9", CHANNEL, 5);
+	expect_only(DP_DROP_NO_ALLOCATION);
+	send_channel("223.255.255.255:9", CHANNEL, 5);
+	expect_only(DP_DROP_NO_ALLOCATION);
+	send_channel("[::2]:9", CHANNEL, 5);
+	expect_only(DP_DROP_NO_ALLOCATION);
+	// A group as the sender on the link.
+	n = frame_build(frame, &d, message, channel_data(message, CHANNEL, data, 5, 0));
+	frame[6] |= 1;
+	send_bytes(0, frame, n);
+	expect_only(DP_DROP_BAD_SOURCE);
+	expect_nothing_sent();
+}
+
+Test(refuse, rfc8656_11_2_send_with_dont_fragment_which_allocate_refuses)
+{
+	static const uint8_t dont_fragment[4] = { 0, TURN_ATTR_DONT_FRAGMENT };
+	struct dress d = { .from = CLIENT_V4, .to = LISTEN_V4 };
+	uint32_t n;
+
+	program_flow(CLIENT_V4, RELAYED_V4, PEER_V4, CHANNEL);
+	n = send_indication(message, PEER_V4, data, 8);
+	memcpy(message + n, dont_fragment, sizeof(dont_fragment));
+	n += sizeof(dont_fragment);
+	bytes_put_be16(message + 2, (uint16_t)(n - STUN_HEADER_BYTES));
+	send_datagram(&d, message, n);
+	expect_only(DP_DROP_BAD_SEND);
+	expect_nothing_sent();
+}
