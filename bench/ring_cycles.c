@@ -12,6 +12,7 @@
 
 #include "bench/blast/flow_plan.h"
 #include "bench/blast/turn_client.h"
+#include "bench/blast/waited.h"
 #include "dataplane/contract/shm/grace.h"
 #include "dataplane/contract/shm/segment.h"
 
@@ -33,7 +34,8 @@ struct ring_cycles {
 	int wake_fd;
 	uint8_t listener_idx;
 	uint64_t heartbeat_ns;
-	uint64_t n_full; // requests that found the punt ring full
+	uint64_t n_full;     // requests that found the punt ring full
+	double waited_share; // kept from the CPU by others
 };
 
 static uint64_t now_ns(void)
@@ -155,6 +157,7 @@ static double cycles_run(struct ring_cycles *r, double rate, double seconds)
 	const struct turn_client_stats *stats = turn_client_stats(r->client);
 	uint64_t begin;
 	uint64_t now;
+	uint64_t waited;
 
 	// Once around, so that each client has its nonce.
 	turn_client_begin(r->client, TURN_GOAL_CYCLE);
@@ -165,6 +168,7 @@ static double cycles_run(struct ring_cycles *r, double rate, double seconds)
 		step(r);
 	turn_client_stats_clear(r->client);
 	turn_client_begin(r->client, TURN_GOAL_CYCLE);
+	waited = waited_ns();
 	begin = now = now_ns();
 	while (now - begin < (uint64_t)(seconds * 1e9)) {
 		if (rate > 0)
@@ -173,6 +177,7 @@ static double cycles_run(struct ring_cycles *r, double rate, double seconds)
 		step(r);
 		now = now_ns();
 	}
+	r->waited_share = (double)(waited_ns() - waited) / (double)(now - begin);
 	return (double)stats->n_cycles / ((double)(now - begin) / 1e9);
 }
 
@@ -185,12 +190,13 @@ static int report(const struct ring_cycles *r, const char *path, double per_sec)
 		return -errno;
 	fprintf(f,
 		"{\"clients\":%u,\"cycles_per_sec\":%.0f,\"cycles\":%lu,\"transactions\":%lu,"
-		"\"retransmitted\":%lu,\"failed\":%lu,\"last_error\":%u,\"ring_full\":%lu,"
+		"\"retransmitted\":%lu,\"failed\":%lu,\"last_error\":%u,\"ring_full\":%lu,\"waited_"
+		"share\":%.4f,"
 		"\"cycle_ns\":{\"p50\":%lu,\"p90\":%lu,\"p99\":%lu,\"p99_9\":%lu,\"max\":%lu}}\n",
 		r->plan.n_flows, per_sec, (unsigned long)s->n_cycles,
 		(unsigned long)s->n_transactions, (unsigned long)s->n_retransmitted,
 		(unsigned long)s->n_failed, s->last_error, (unsigned long)r->n_full,
-		(unsigned long)histogram_quantile(&s->cycle, 0.5),
+		r->waited_share, (unsigned long)histogram_quantile(&s->cycle, 0.5),
 		(unsigned long)histogram_quantile(&s->cycle, 0.9),
 		(unsigned long)histogram_quantile(&s->cycle, 0.99),
 		(unsigned long)histogram_quantile(&s->cycle, 0.999), (unsigned long)s->cycle.max);

@@ -76,6 +76,10 @@ watch_end() {
 	awk -v w=$((waited - watch_waited)) -v s=$(($(stolen_ticks) - watch_stolen)) \
 		-v t=$(($(date +%s%N) - watch_began)) 'BEGIN { printf "%.4f", (w + s * 1e7) / t }'
 }
+# disturbed_by REPORT: the greater of $disturbed and what a generator's report says of itself.
+disturbed_by() {
+	disturbed=$(jq --argjson d "$disturbed" '[$d, .waited_share // 0] | max' <<<"$1")
+}
 disturbed_share_max=0.05
 
 # rounds N CONTESTANT…: each contestant is a function that stores a rate in $rate and the share of time that others took in
@@ -113,11 +117,11 @@ summary() {
 		def spread: {median: median, min: min, max: max, rounds: length};
 		(group_by(.contestant) | map(
 			(map(select(.quiet)) | if length > 0 then . else null end) as $quiet |
-			{key: .[0].contestant, value: ($quiet // .), dropped: (length - (($quiet // .) | length))})) as $of |
+			{key: .[0].contestant, value: ($quiet // .), disturbed: ($quiet == null), dropped: (length - (($quiet // .) | length))})) as $of |
 		($of | map(select(.key == $base)) | .[0].value // [] | map({key: (.round | tostring), value: .rate}) | from_entries) as $at |
 		($at | [.[]] | median) as $middle |
 		$of | map({key: .key, value: (
-			(.value | map(.rate) | spread) + {disturbed_dropped: .dropped} +
+			(.value | map(.rate) | spread) + {disturbed_dropped: .dropped, disturbed} +
 			{ratio: (.value | map(.rate / ($at[.round | tostring] // $middle)) | spread)})}) | from_entries
 	' "$bench_dir/turns"
 }
@@ -128,10 +132,11 @@ show() {
 		({Mpps: 1e6, kpps: 1e3, "/s": 1}[$unit]) as $by |
 		def two: . * 100 | round / 100 | tostring;
 		to_entries[] | [.key, (.value.median / $by | two), "\(.value.min / $by | two)–\(.value.max / $by | two)",
-			(.value.ratio.median | two), "\(.value.ratio.min | two)–\(.value.ratio.max | two)"] | @tsv' <<<"$2" |
+			(.value.ratio.median | two), "\(.value.ratio.min | two)–\(.value.ratio.max | two)",
+			if .value.disturbed then "disturbed by other load" else "" end] | @tsv' <<<"$2" |
 		awk -F'\t' -v title="$1" -v unit="${3:-Mpps}" '
 			BEGIN { printf "%-34s %9s %16s %8s %14s\n", title, unit, "least–most", "ratio", "least–most" }
-			{ printf "  %-32s %9s %16s %8s %14s\n", $1, $2, $3, $4, $5 }'
+			{ printf "  %-32s %9s %16s %8s %14s  %s\n", $1, $2, $3, $4, $5, $6 }'
 }
 
 if [[ $quick == 1 ]]; then

@@ -84,6 +84,7 @@ blast_rate() {
 		--json "$bench_dir/blast.json" "$@" 2>"$bench_dir/blast.log"
 	disturbed=$(watch_end)
 	blast_result=$(<"$bench_dir/blast.json")
+	disturbed_by "$blast_result"
 	rate=$(jq .received_pps <<<"$blast_result")
 	jq -e '.corrupted + .bad_checksum + .misdirected + .duplicates == 0' <<<"$blast_result" >/dev/null || {
 		echo "the generator got back what it must not: $blast_result"

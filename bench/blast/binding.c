@@ -7,6 +7,7 @@
 #include <rte_cycles.h>
 
 #include "bench/blast/datagram.h"
+#include "bench/blast/waited.h"
 #include "dataplane/contract/wire/ip_udp.h"
 
 #define REQUEST_FRAME_MAX 128
@@ -112,6 +113,7 @@ int binding_run(struct blast_port *port, struct flow_set *flows, double rate_pps
 	uint64_t begin;
 	uint64_t now;
 	uint64_t last;
+	uint64_t waited;
 	uint32_t next = 0;
 	int ret = allocate_create(&b.neighbours, port, flows, NULL, NULL, 1);
 
@@ -120,6 +122,7 @@ int binding_run(struct blast_port *port, struct flow_set *flows, double rate_pps
 		ret = requests_build(&b);
 	if (ret < 0)
 		return ret;
+	waited = waited_ns();
 	begin = now = rte_rdtsc();
 	while ((double)(now - begin) < seconds * (double)hz) {
 		answers_take(&b, out);
@@ -139,6 +142,7 @@ int binding_run(struct blast_port *port, struct flow_set *flows, double rate_pps
 		now = rte_rdtsc();
 	}
 	out->seconds = (double)(now - begin) / (double)hz;
+	out->waited_share = (double)(waited_ns() - waited) / 1e9 / out->seconds;
 	for (last = now; now - last < hz / 10; now = rte_rdtsc()) {
 		if (answers_take(&b, out) > 0)
 			last = now;

@@ -9,6 +9,7 @@ struct binding_result {
 	uint64_t answered; // success responses that name the sender's address
 	uint64_t wrong;    // answers that do not
 	double seconds;
+	double waited_share; // kept from the CPU by others
 };
 
 // From the plan's clients in turn, at a rate (0: as many as the port takes). 0 or -ENOMEM.

@@ -55,11 +55,12 @@ int report_trial(const struct blast_options *o, const struct trial_result *r, ui
 	fprintf(f,
 		"\"sent\":%lu,\"received\":%lu,\"lost\":%lu,\"duplicates\":%lu,\"reordered\":%lu,"
 		"\"late\":%lu,\"corrupted\":%lu,\"bad_checksum\":%lu,\"misdirected\":%lu,"
-		"\"not_ours\":%lu,\"rx_busy_share\":%.3f,\"latency_ns\":",
+		"\"not_ours\":%lu,\"rx_busy_share\":%.3f,\"waited_share\":%.4f,\"latency_ns\":",
 		(unsigned long)t->sent, (unsigned long)t->received, (unsigned long)tally_lost(t),
 		(unsigned long)t->duplicates, (unsigned long)t->reordered, (unsigned long)t->late,
 		(unsigned long)t->corrupted, (unsigned long)t->bad_checksum,
-		(unsigned long)t->misdirected, (unsigned long)t->not_ours, r->rx_busy_share);
+		(unsigned long)t->misdirected, (unsigned long)t->not_ours, r->rx_busy_share,
+		r->waited_share);
 	quantiles_write(f, &t->latency, 1e9 / (double)rte_get_tsc_hz());
 	fprintf(f, "}\n");
 	return report_close(o, f);
@@ -92,9 +93,9 @@ int report_binding(const struct blast_options *o, const struct binding_result *r
 		return -errno;
 	fprintf(f,
 		"{\"clients\":%u,\"seconds\":%.3f,\"offered_pps\":%.0f,\"answers_per_sec\":%.0f,"
-		"\"sent\":%lu,\"answered\":%lu,\"wrong\":%lu}\n",
+		"\"sent\":%lu,\"answered\":%lu,\"wrong\":%lu,\"waited_share\":%.4f}\n",
 		o->plan.n_flows, r->seconds, (double)r->sent / r->seconds,
 		(double)r->answered / r->seconds, (unsigned long)r->sent,
-		(unsigned long)r->answered, (unsigned long)r->wrong);
+		(unsigned long)r->answered, (unsigned long)r->wrong, r->waited_share);
 	return report_close(o, f);
 }

@@ -6,6 +6,8 @@
 
 #include <rte_cycles.h>
 
+#include "bench/blast/waited.h"
+
 #define PREFETCH_AHEAD     8
 #define DRAIN_QUIET_MS     60
 #define DRAIN_MS_MAX       2000
@@ -172,6 +174,7 @@ int trial_run(struct blast_port *port, struct flow_set *flows, struct mix *mix,
 	uint64_t n_busy = 0;
 	uint64_t begin;
 	uint64_t end;
+	uint64_t waited;
 
 	memset(out, 0, sizeof(*out));
 	if (o->warmup_seconds > 0) {
@@ -183,11 +186,14 @@ int trial_run(struct blast_port *port, struct flow_set *flows, struct mix *mix,
 		memset(out, 0, sizeof(*out));
 		n_polls = n_busy = 0;
 	}
+	waited = waited_ns();
 	begin = rte_rdtsc();
 	end = phase_run(port, flows, mix, o, begin, begin + (uint64_t)(o->seconds * (double)hz),
 			&out->tally, &n_polls, &n_busy);
+	waited = waited_ns() - waited;
 	drain(port, flows, o, &out->tally);
 	out->seconds = (double)(end - begin) / (double)hz;
+	out->waited_share = (double)waited / 1e9 / out->seconds;
 	out->offered_pps = (double)out->tally.sent / out->seconds;
 	out->received_pps = (double)out->tally.received / out->seconds;
 	out->received_bps = (double)out->tally.received_bytes * 8 / out->seconds;

@@ -25,6 +25,7 @@ struct trial_result {
 	double received_pps;  // distinct good packets over the time of sending
 	double received_bps;  // bits of their frames, without FCS and gaps
 	double rx_busy_share; // polls that returned packets
+	double waited_share;  // of sending: kept from the CPU by others
 };
 
 // Runs a trial and waits until nothing arrives any more. 0, -EIO when the port gives no buffers.
