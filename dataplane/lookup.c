@@ -1,43 +1,41 @@
 // From packets to flows: one bulk lookup for the whole burst, a second one for what needs a
-// permission. Decides where a packet goes and why not. Worker thread; writes the packets and the
+// permission, or the reason why it is dropped. Decides where a packet goes and why not. Worker thread; writes the packets and the
 // lists.
 #include "dataplane/worker.h"
 
 static_assert(DP_BURST <= SHM_FLOW_BULK_MAX, "a burst is one bulk lookup");
 
-static const struct shm_flow *live_flow(const struct dp_worker *w, const struct shm_flow_key *key,
-					bool *found)
+static bool permission_is_live(const struct dp_worker *w, const struct shm_flow *channel)
 {
-	const struct shm_flow *f = shm_flow_lookup(&w->shared->flows, key);
-
-	*found = f != NULL;
-	return f != NULL && dp_flow_is_live(w, f) ? f : NULL;
-}
-
-// Why ChannelData found no live channel. Cold: such packets are dropped.
-static enum dp_counter channel_miss_reason(const struct dp_worker *w, const struct dp_packet *p,
-					   const struct shm_flow *channel)
-{
-	struct shm_flow_key key = p->key;
-	const struct shm_flow *allocation;
-	bool found;
-
-	key.kind = SHM_FLOW_ALLOCATION;
-	key.channel_be = 0;
-	allocation = live_flow(w, &key, &found);
-	if (allocation == NULL)
-		return found || channel != NULL ? DP_DROP_ALLOCATION_EXPIRED
-						: DP_DROP_NO_ALLOCATION;
-	if (channel == NULL)
-		return DP_DROP_NO_CHANNEL;
-	key = (struct shm_flow_key){
+	const struct shm_flow *f;
+	struct shm_flow_key key = {
 		.local_port_be = channel->from_port_be,
 		.local_idx = channel->from_local_idx,
 		.kind = SHM_FLOW_PERMISSION,
 	};
+
 	memcpy(key.address, channel->to_address, sizeof(key.address));
-	return live_flow(w, &key, &found) == NULL ? DP_DROP_PERMISSION_EXPIRED
-						  : DP_DROP_CHANNEL_EXPIRED;
+	f = shm_flow_lookup(&w->shared->flows, &key);
+	return f != NULL && dp_flow_is_live(w, f);
+}
+
+// ChannelData found no live channel; its allocation was looked up to tell why. Only a channel that
+// has expired and still stands there costs a lookup of its own, and such ones are soon gone.
+static void drop_channel_miss(struct dp_worker *w, struct dp_packet *p,
+			      const struct shm_flow *allocation)
+{
+	const struct shm_flow *channel = p->flow;
+
+	if (allocation == NULL || !dp_flow_is_live(w, allocation))
+		dp_drop(w, p,
+			allocation != NULL || channel != NULL ? DP_DROP_ALLOCATION_EXPIRED
+							      : DP_DROP_NO_ALLOCATION);
+	else if (channel == NULL)
+		dp_drop(w, p, DP_DROP_NO_CHANNEL);
+	else
+		dp_drop(w, p,
+			permission_is_live(w, channel) ? DP_DROP_CHANNEL_EXPIRED
+						       : DP_DROP_PERMISSION_EXPIRED);
 }
 
 // Upward and permitted: the policy's word on the final destination, then to the wire or to another
@@ -69,21 +67,24 @@ static bool set_source(const struct dp_worker *w, struct dp_packet *p, const str
 	return true;
 }
 
-static void resolve_channel(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
+// True: no live channel, look the allocation up to name the reason.
+static bool resolve_channel(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
 {
+	p->flow = f;
 	if (f == NULL || !dp_flow_is_live(w, f)) {
-		dp_drop(w, p, channel_miss_reason(w, p, f));
-		return;
+		p->key.kind = SHM_FLOW_ALLOCATION;
+		p->key.channel_be = 0;
+		return true;
 	}
 	if (!set_source(w, p, f)) {
 		dp_drop(w, p, DP_DROP_NO_ALLOCATION);
-		return;
+		return false;
 	}
-	p->flow = f;
 	memcpy(p->destination.address.bytes, f->to_address, 16);
 	p->destination.port_be = f->to_port_be;
 	p->neighbour_idx = f->neighbour_idx;
 	forward_up(w, p, f);
+	return false;
 }
 
 // RFC 8656 §11.2: a Send indication needs an allocation, then a permission. True: look the
@@ -176,15 +177,15 @@ void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 	shm_flow_lookup_bulk(&w->shared->flows, key, n, flow);
 	for (uint32_t i = 0; i < n; i++) {
 		struct dp_packet *p = in[i];
-		bool needs_permission = false;
+		bool needs_another;
 
 		if (p->kind == DP_KIND_UP_CHANNEL)
-			resolve_channel(w, p, flow[i]);
+			needs_another = resolve_channel(w, p, flow[i]);
 		else if (p->kind == DP_KIND_UP_SEND)
-			needs_permission = resolve_send(w, p, flow[i]);
+			needs_another = resolve_send(w, p, flow[i]);
 		else
-			needs_permission = resolve_peer(w, p, flow[i]);
-		if (needs_permission)
+			needs_another = resolve_peer(w, p, flow[i]);
+		if (needs_another)
 			again[n_again++] = p;
 	}
 	if (n_again == 0)
@@ -194,7 +195,9 @@ void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 		key[i] = &again[i]->key;
 	shm_flow_lookup_bulk(&w->shared->flows, key, n_again, flow);
 	for (uint32_t i = 0; i < n_again; i++) {
-		if (again[i]->kind == DP_KIND_UP_SEND)
+		if (again[i]->kind == DP_KIND_UP_CHANNEL)
+			drop_channel_miss(w, again[i], flow[i]);
+		else if (again[i]->kind == DP_KIND_UP_SEND)
 			resolve_send_permission(w, again[i], flow[i]);
 		else
 			resolve_peer_permission(w, again[i], flow[i]);
