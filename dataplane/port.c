@@ -2,10 +2,14 @@
 #include "dataplane/port.h"
 
 #include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <rte_bus_vdev.h>
 #include <rte_dev.h>
 #include <rte_ethdev.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "dataplane/driver_log.h"
 #include "dataplane/filter_port.h"
@@ -103,6 +107,36 @@ static int probe(struct dp_port *p, const char *device, struct dp_port_error *er
 	return fail(err, -ENODEV, "device \"%s\" cannot be opened; correct ports[].device", device);
 }
 
+// Receive queues of a kernel interface, 0 where it does not tell.
+static uint32_t channels_of(const char *interface)
+{
+	struct ethtool_channels channels = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq request = { .ifr_data = (char *)&channels };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int ret;
+
+	if (fd < 0)
+		return 0;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	ret = ioctl(fd, SIOCETHTOOL, &request);
+	close(fd);
+	return ret < 0 ? 0 : channels.combined_count + channels.rx_count;
+}
+
+// What a NIC spreads to a queue that nobody reads is lost.
+static int check_channels(const struct dp_port *p, const struct shm_port_settings *s,
+			  struct dp_port_error *err)
+{
+	uint32_t n_channels = channels_of(s->interface);
+
+	if (n_channels <= p->n_queues)
+		return 0;
+	return fail(err, -EINVAL,
+		    "%s spreads packets over %u queues and %u are read here, so the others' would "
+		    "be lost; ethtool -L %s combined %u, or raise ports[].queues and workers.count",
+		    s->interface, n_channels, p->n_queues, s->interface, p->n_queues);
+}
+
 static int configure(struct dp_port *p, const struct shm_port_settings *s, uint32_t n_workers,
 		     struct rte_mempool *pool, struct dp_port_error *err)
 {
@@ -121,6 +155,11 @@ static int configure(struct dp_port *p, const struct shm_port_settings *s, uint3
 	if (p->n_queues == 0)
 		return fail(err, -ENODEV, "%s has no queues", s->device);
 	p->tx_is_shared = p->n_queues < n_workers;
+	if (p->is_af_xdp) {
+		ret = check_channels(p, s, err);
+		if (ret < 0)
+			return ret;
+	}
 	conf.rxmode.mtu = s->mtu_bytes;
 	if (info.max_mtu != 0 && conf.rxmode.mtu > info.max_mtu)
 		conf.rxmode.mtu = info.max_mtu;
