@@ -9,13 +9,17 @@
 // A generator that cannot send what a trial asks for has found its own limit, not the relay's.
 #define OFFERED_SHARE_MIN 0.98
 
-static bool trial_passes(const struct search_options *o, const struct trial_result *r, double rate)
+// NULL when the trial passes, else why not.
+static const char *trial_fault(const struct search_options *o, const struct trial_result *r,
+			       double rate)
 {
 	const struct tally *t = &r->tally;
 
-	return (double)tally_lost(t) <= o->loss_tolerance * (double)t->sent && t->corrupted == 0 &&
-	       t->bad_checksum == 0 && t->misdirected == 0 && t->duplicates == 0 &&
-	       r->offered_pps >= rate * OFFERED_SHARE_MIN;
+	if (r->offered_pps < rate * OFFERED_SHARE_MIN)
+		return " (more than the generator could send)";
+	if (t->corrupted + t->bad_checksum + t->misdirected + t->duplicates > 0)
+		return " (and what came back was not right)";
+	return (double)tally_lost(t) > o->loss_tolerance * (double)t->sent ? " (too many)" : NULL;
 }
 
 int search_run(struct blast_port *port, struct flow_set *flows, struct mix *mix,
@@ -40,22 +44,22 @@ int search_run(struct blast_port *port, struct flow_set *flows, struct mix *mix,
 	}
 	rate = high;
 	while (out->n_trials < TRIALS_MAX && high > 0) {
-		bool passed = false;
+		const char *fault = "";
 
 		trial.rate_pps = rate;
 		trial.warmup_seconds = 0;
-		for (uint32_t i = 0; i <= o->n_retries && !passed; i++) {
+		for (uint32_t i = 0; i <= o->n_retries && fault != NULL; i++) {
 			ret = trial_run(port, flows, mix, &trial, &r);
 			if (ret < 0)
 				return ret;
 			out->n_trials++;
-			passed = trial_passes(o, &r, rate);
+			fault = trial_fault(o, &r, rate);
 			if (!o->is_quiet)
 				fprintf(stderr, "  %12.0f pps: lost %lu of %lu%s\n", rate,
 					(unsigned long)tally_lost(&r.tally),
-					(unsigned long)r.tally.sent, passed ? "" : " (too many)");
+					(unsigned long)r.tally.sent, fault == NULL ? "" : fault);
 		}
-		if (passed) {
+		if (fault == NULL) {
 			low = rate;
 			out->best = r;
 			out->rate_pps = r.received_pps;
