@@ -23,6 +23,7 @@ finish() {
 	exit "$status"
 }
 trap finish EXIT
+trap 'exit 130' INT TERM
 trap 'echo "FAILED at line $LINENO: $BASH_COMMAND"' ERR
 
 memif() { # ROLE ID NAME
