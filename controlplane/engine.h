@@ -1,5 +1,5 @@
-// Everything of a running control plane in one place: what main starts, timers drive and the ctl server reads.
-// One thread: the libevent loop.
+// Everything of a running control plane in one place: what main starts, timers drive and the ctl
+// server reads. One thread: the libevent loop.
 #ifndef TP_ENGINE_H
 #define TP_ENGINE_H
 
@@ -52,12 +52,13 @@ uint64_t engine_wall_ns(void);
 // $TURNPIKE_RUN_DIR or /run/turnpike, then the instance. -EINVAL if it does not fit.
 int engine_run_dir(const char *instance, char *out, size_t out_bytes);
 
-// Opens the tables, adopts what stands in them, and starts everything that needs no loop. Takes over `config`. On failure
-// -errno and one sentence in error; nothing is left half-started.
+// Opens the tables, adopts what stands in them, and starts everything that needs no loop. Takes
+// over `config`. On failure -errno and one sentence in error; nothing is left half-started.
 int engine_open(struct engine *e, struct config *config, char *error, size_t error_bytes);
 // Adds what needs the loop and the host: rtnetlink, punt rings, XDP maps, the ctl socket, timers.
 int engine_start(struct engine *e, struct event_base *base, char *error, size_t error_bytes);
-// Loads the configuration file again: users, secrets, quotas, limits and peer rules change; what needs a restart is named in error.
+// Loads the configuration file again: users, secrets, quotas, limits and peer rules change; what
+// needs a restart is named in error.
 int engine_reload(struct engine *e, char *error, size_t error_bytes);
 // Unmaps and frees; segments and filter stay.
 void engine_close(struct engine *e);

@@ -51,7 +51,8 @@ static int make_directories(const char *path)
 	return 0;
 }
 
-// Takes the lock that only one control plane of an instance holds; it goes with the process. -EBUSY: somebody has it.
+// Takes the lock that only one control plane of an instance holds; it goes with the process.
+// -EBUSY: somebody has it.
 static int lock_instance(const char *instance, char *error, size_t error_bytes)
 {
 	char run_dir[128], path[160], owner[16] = "";

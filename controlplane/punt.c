@@ -1,6 +1,6 @@
-// The control plane's ends of the rings. It sleeps on the FIFO that workers write a byte to when they see it asleep; a
-// timer looks as well, because a worker may die between its commit and its byte. Control plane's loop thread; writes consumer positions of
-// punt rings and the inject rings.
+// The control plane's ends of the rings. It sleeps on the FIFO that workers write a byte to when
+// they see it asleep; a timer looks as well, because a worker may die between its commit and its
+// byte. Control plane's loop thread; writes consumer positions of punt rings and the inject rings.
 #include "controlplane/punt.h"
 
 #include <errno.h>
@@ -107,8 +107,8 @@ uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
 			if (d == NULL)
 				break;
 			// Copied, since the memory belongs to a worker and what is checked must be
-			// what is used; and released first, so that a request that kills us does not
-			// meet our successor.
+			// what is used; and released first, so that a request that kills us does
+			// not meet our successor.
 			memcpy(copy, d, sizeof(*d) + length_bytes);
 			shm_ring_release(ring);
 			handle(p, i, (const struct shm_datagram *)copy, length_bytes, now_ns,
@@ -120,7 +120,8 @@ uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
 	return n_all;
 }
 
-// Before sleeping every ring is marked, also of workers that are not configured any more; false when one has something.
+// Before sleeping every ring is marked, also of workers that are not configured any more; false
+// when one has something.
 static bool prepare_sleep(struct punt *p)
 {
 	bool may_sleep = true;

@@ -1,5 +1,5 @@
-// Requests that workers hand up, and the answers they take back: the punt rings' consumer, the inject rings' producer.
-// Control plane's loop thread.
+// Requests that workers hand up, and the answers they take back: the punt rings' consumer, the
+// inject rings' producer. Control plane's loop thread.
 #ifndef TP_PUNT_H
 #define TP_PUNT_H
 
@@ -27,7 +27,8 @@ int punt_new(struct event_base *base, struct table_writer *tables, struct turn_s
 	     const char *instance, struct punt **out);
 void punt_free(struct punt *p);
 const struct punt_stats *punt_stats(const struct punt *p);
-// Handles what is in the rings now, one batch each; returns how many datagrams. For the loop and for tests.
+// Handles what is in the rings now, one batch each; returns how many datagrams. For the loop and
+// for tests.
 uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns);
 
 #endif

@@ -212,7 +212,8 @@ void table_writer_flow_withdraw(struct table_writer *w, uint32_t idx)
 void table_writer_flow_set_expiry(struct table_writer *w, uint32_t idx, uint64_t expires_at_ns,
 				  uint64_t own_expires_at_ns)
 {
-	// Workers read these lines with each packet: what stands there already is not written again.
+	// Workers read these lines with each packet: what stands there already is not written
+	// again.
 	if (w->flows.entries[idx].expires_at_ns != expires_at_ns ||
 	    w->flows.own_expiry_ns[idx] != own_expires_at_ns)
 		shm_flow_set_expiry(&w->flows, idx, expires_at_ns, own_expires_at_ns);
@@ -252,7 +253,8 @@ struct shm_allocation *table_writer_allocation_take(struct table_writer *w, uint
 		return NULL;
 	*out_idx = w->free_allocation[--w->n_free_allocations];
 	a = &w->keys->allocation[*out_idx];
-	// All but state and serial, which must not be lost should we die here: ids are never given twice.
+	// All but state and serial, which must not be lost should we die here: ids are never given
+	// twice.
 	memset(a->client_address, 0, sizeof(*a) - offsetof(struct shm_allocation, client_address));
 	a->serial++;
 	w->totals[*out_idx] = (struct table_writer_totals){ 0 };

@@ -1,7 +1,8 @@
-// The only code that writes the shared tables: it creates or adopts an instance's segments, publishes settings, flows,
-// neighbours and allocation records, and gives withdrawn flows back once every worker has passed them.
-// One thread: the control plane's loop (or a test, or a bench). It writes the segments `tables` and `keys`, the consumer
-// end of the punt rings and the producer end of the inject rings; `workers` it maps read-only.
+// The only code that writes the shared tables: it creates or adopts an instance's segments,
+// publishes settings, flows, neighbours and allocation records, and gives withdrawn flows back once
+// every worker has passed them. One thread: the control plane's loop (or a test, or a bench). It
+// writes the segments `tables` and `keys`, the consumer end of the punt rings and the producer end
+// of the inject rings; `workers` it maps read-only.
 #ifndef TP_TABLE_WRITER_H
 #define TP_TABLE_WRITER_H
 
@@ -15,7 +16,8 @@
 #include "dataplane/contract/wire/address.h"
 
 #define TABLE_WRITER_ERROR_BYTES 320
-// A dataplane whose heartbeat is older does not forward as it should; it may have died, or only be held up.
+// A dataplane whose heartbeat is older does not forward as it should; it may have died, or only be
+// held up.
 #define TABLE_WRITER_DATAPLANE_SILENT_NS 1000000000ull
 
 // Behind the allocations in `keys`, one per allocation slot; control plane only. What entries that were withdrawn
@@ -75,31 +77,35 @@ struct table_writer {
 
 // ---- life
 
-// Creates the segments of config->instance, or adopts live ones. Settings are published in either case; local addresses that
-// were there keep their index. Returns 0; or -errno and one sentence with the remedy in `error` (-EPROTO: segments of another
-// layout or size; -ENOSPC: too many addresses). With config->instance's lock held by the caller.
+// Creates the segments of config->instance, or adopts live ones. Settings are published in either
+// case; local addresses that were there keep their index. Returns 0; or -errno and one sentence
+// with the remedy in `error` (-EPROTO: segments of another layout or size; -ENOSPC: too many
+// addresses). With config->instance's lock held by the caller.
 int table_writer_open(struct table_writer *w, const struct config *config, char *error,
 		      size_t error_bytes);
 // Unmaps; the segments stay for the next control plane.
 void table_writer_close(struct table_writer *w);
 
-// Publishes settings made from config (at start and on reload). 0, -ENOSPC when there are more than SHM_LOCALS_MAX addresses.
+// Publishes settings made from config (at start and on reload). 0, -ENOSPC when there are more than
+// SHM_LOCALS_MAX addresses.
 int table_writer_publish_settings(struct table_writer *w, const struct config *config, char *error,
 				  size_t error_bytes);
 // Stores pid and time in the segment's header.
 void table_writer_heartbeat(struct table_writer *w, uint64_t now_ns);
 // Whether a dataplane does its work, by phase and heartbeat.
 bool table_writer_dataplane_alive(const struct table_writer *w, uint64_t now_ns);
-// Whether no process is left that reads the tables: it stopped, or is silent and its pid is gone. A dataplane whose main
-// thread is merely held up is neither alive nor gone.
+// Whether no process is left that reads the tables: it stopped, or is silent and its pid is gone. A
+// dataplane whose main thread is merely held up is neither alive nor gone.
 bool table_writer_dataplane_gone(const struct table_writer *w, uint64_t now_ns);
-// Ends the current grace generation and takes back what all workers have passed. Call it every few milliseconds.
+// Ends the current grace generation and takes back what all workers have passed. Call it every few
+// milliseconds.
 void table_writer_reclaim(struct table_writer *w, uint64_t now_ns);
 
 // Index in settings.local of one of our addresses, -ENOENT when it is not ours.
 int table_writer_local_find(const struct table_writer *w, const struct ip_address *a);
 
-// Entries that a configuration needs: one per allocation, and channel, peer and permission of each flow.
+// Entries that a configuration needs: one per allocation, and channel, peer and permission of each
+// flow.
 uint32_t table_writer_entries(const struct config *config);
 
 // ---- flows
@@ -120,7 +126,8 @@ static inline uint64_t table_writer_flow_own_expiry(const struct table_writer *w
 {
 	return w->flows.own_expiry_ns[idx];
 }
-// Moves a published flow to other next hops (single atomic words). The caller keeps the reference counts.
+// Moves a published flow to other next hops (single atomic words). The caller keeps the reference
+// counts.
 void table_writer_flow_set_neighbours(struct table_writer *w, uint32_t idx, uint16_t neighbour_idx,
 				      uint16_t peer_neighbour_idx);
 // What went through the entry since it was published, over all workers.
@@ -142,7 +149,8 @@ static inline struct shm_allocation *table_writer_allocation(const struct table_
 
 // ---- neighbours
 
-// The entry of a next hop on a kernel interface (ifindex 0: static or learned), one user more. 0 when the table is full.
+// The entry of a next hop on a kernel interface (ifindex 0: static or learned), one user more. 0
+// when the table is full.
 uint16_t table_writer_neighbour_acquire(struct table_writer *w, const struct ip_address *next_hop,
 					uint32_t ifindex);
 // The same without taking it; 0 when there is none.
@@ -158,7 +166,8 @@ static inline const struct shm_neighbour *table_writer_neighbour(const struct ta
 {
 	return &w->tables->neighbour[idx];
 }
-// Recounts users from the published flows, frees entries without any, and rebuilds the index (adoption).
+// Recounts users from the published flows, frees entries without any, and rebuilds the index
+// (adoption).
 void table_writer_neighbours_recount(struct table_writer *w);
 
 // ---- rings

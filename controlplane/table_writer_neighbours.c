@@ -1,5 +1,5 @@
-// The neighbour table: found by {next hop, interface}, counted by the flows that name it. Control plane's loop thread;
-// writes shm_tables.neighbour.
+// The neighbour table: found by {next hop, interface}, counted by the flows that name it. Control
+// plane's loop thread; writes shm_tables.neighbour.
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>

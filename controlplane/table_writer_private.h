@@ -4,20 +4,23 @@
 
 #include "controlplane/table_writer.h"
 
-// Maps fresh segments, or those that are there; `tables` is attached already for adoption. 0; or -errno, a sentence, and nothing attached.
+// Maps fresh segments, or those that are there; `tables` is attached already for adoption. 0; or
+// -errno, a sentence, and nothing attached.
 int table_writer_segments_create(struct table_writer *w, const struct config *config, char *error,
 				 size_t error_bytes);
 int table_writer_segments_adopt(struct table_writer *w, const struct config *config, char *error,
 				size_t error_bytes);
 void table_writer_segments_detach(struct table_writer *w);
-// Bytes of `keys`, and where its arrays behind the allocation records stand: the usage base of each flow entry, the totals of each allocation.
+// Bytes of `keys`, and where its arrays behind the allocation records stand: the usage base of each
+// flow entry, the totals of each allocation.
 size_t table_writer_keys_bytes(uint32_t n_allocations_max, uint32_t n_entries, size_t *base_offset,
 			       size_t *totals_offset);
 
 // Publishes the first settings of fresh segments.
 int table_writer_settings_create(struct table_writer *w, const struct config *config, char *error,
 				 size_t error_bytes);
-// Builds settings over those that a predecessor left and publishes them if anything differs. -EPROTO when its own are damaged.
+// Builds settings over those that a predecessor left and publishes them if anything differs.
+// -EPROTO when its own are damaged.
 int table_writer_settings_adopt(struct table_writer *w, const struct config *config, char *error,
 				size_t error_bytes);
 uint64_t table_writer_now_ns(void); // CLOCK_MONOTONIC

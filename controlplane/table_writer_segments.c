@@ -1,4 +1,5 @@
-// Creating the four segments of an instance, and attaching to those that a predecessor left. Control plane's loop thread.
+// Creating the four segments of an instance, and attaching to those that a predecessor left.
+// Control plane's loop thread.
 #include <errno.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -157,7 +158,8 @@ fail:
 	return ret;
 }
 
-// More workers are configured than the segments have room for, and no dataplane uses them: those two are made anew. Sessions stand in the other two; only the running counts begin at 0.
+// More workers are configured than the segments have room for, and no dataplane uses them: those
+// two are made anew. Sessions stand in the other two; only the running counts begin at 0.
 static int replace_for_workers(struct table_writer *w, const struct config *config)
 {
 	const char *what;
@@ -240,7 +242,8 @@ int table_writer_segments_adopt(struct table_writer *w, const struct config *con
 	}
 	// Kept here: the header is in memory that the dataplane may write.
 	w->n_workers_max = w->workers->n_workers;
-	// What a living dataplane reads and writes stays, even if it has room for fewer workers than are wanted.
+	// What a living dataplane reads and writes stays, even if it has room for fewer workers
+	// than are wanted.
 	if (w->n_workers_max >= config->n_workers ||
 	    !table_writer_dataplane_gone(w, table_writer_now_ns()))
 		return 0;

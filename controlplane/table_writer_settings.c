@@ -1,5 +1,5 @@
-// From the configuration to struct shm_settings, and its publication. Control plane's loop thread; writes the inactive slot of
-// shm_tables.settings, then active_settings and settings_version.
+// From the configuration to struct shm_settings, and its publication. Control plane's loop thread;
+// writes the inactive slot of shm_tables.settings, then active_settings and settings_version.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
@@ -11,7 +11,8 @@
 
 #include "controlplane/table_writer_private.h"
 
-// The DPDK port on whose kernel interface the address stands; the first port where the kernel does not know it.
+// The DPDK port on whose kernel interface the address stands; the first port where the kernel does
+// not know it.
 static uint8_t port_of_address(const struct config *config, const struct ifaddrs *interfaces,
 			       const struct ip_address *a)
 {
@@ -42,8 +43,8 @@ static uint8_t port_of_address(const struct config *config, const struct ifaddrs
 	return 0;
 }
 
-// Index of the address in out->local: where it was, else in a slot that was out of use already and that no live allocation
-// names (bits of `named`), else behind the last.
+// Index of the address in out->local: where it was, else in a slot that was out of use already and
+// that no live allocation names (bits of `named`), else behind the last.
 static int local_add(struct shm_settings *out, const struct shm_settings *old, uint64_t named,
 		     const struct ip_address *a)
 {
@@ -216,8 +217,8 @@ int table_writer_settings_create(struct table_writer *w, const struct config *co
 	return settings_apply(w, config, NULL, 0, error, error_bytes);
 }
 
-// The local addresses that live allocations name, one bit each. A predecessor may have died between publishing settings
-// without one of them and ending its allocations.
+// The local addresses that live allocations name, one bit each. A predecessor may have died between
+// publishing settings without one of them and ending its allocations.
 static uint64_t locals_named(const struct table_writer *w)
 {
 	uint64_t named = 0;

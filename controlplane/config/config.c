@@ -110,8 +110,8 @@ fail_close:
 	return ret;
 }
 
-// libcyaml's allocations hold secrets while the file is read, so they are wiped before they are freed. It
-// tells no sizes when it frees; a word in front of each block keeps them.
+// libcyaml's allocations hold secrets while the file is read, so they are wiped before they are
+// freed. It tells no sizes when it frees; a word in front of each block keeps them.
 static void *wiping_realloc(void *ctx, void *ptr, size_t size)
 {
 	size_t *old = ptr ? (size_t *)ptr - 2 : NULL;

@@ -1,5 +1,5 @@
-// The configuration file as the rest of the control plane sees it: checked, with defaults filled in, addresses parsed.
-// Loaded at start and by `turnpikectl config check`. Main thread.
+// The configuration file as the rest of the control plane sees it: checked, with defaults filled
+// in, addresses parsed. Loaded at start and by `turnpikectl config check`. Main thread.
 #ifndef TP_CONFIG_H
 #define TP_CONFIG_H
 
@@ -25,7 +25,8 @@ struct config_relay {
 
 struct config_port {
 	struct shm_port_settings settings;
-	// Next hop for every destination on ports without a kernel interface beside them; all zero = ask the kernel.
+	// Next hop for every destination on ports without a kernel interface beside them; all zero
+	// = ask the kernel.
 	uint8_t gateway_mac[6];
 	bool has_gateway_mac;
 	uint16_t vlan_id;
@@ -81,11 +82,12 @@ struct config {
 	bool filter_answers_stun;
 };
 
-// Reads and checks the file alone, as `config check` does for another host. On failure returns -errno and writes one line
-// "FILE:LINE: key: what is wrong; remedy" to error. On success the caller frees it with config_free.
+// Reads and checks the file alone, as `config check` does for another host. On failure returns
+// -errno and writes one line "FILE:LINE: key: what is wrong; remedy" to error. On success the
+// caller frees it with config_free.
 int config_parse(const char *path, struct config **out, char *error, size_t error_bytes);
-// What only this host can answer: interfaces and CPUs exist; adds the path of the XDP filter's object to af_xdp devices.
-// 0, or -errno and one line as above.
+// What only this host can answer: interfaces and CPUs exist; adds the path of the XDP filter's
+// object to af_xdp devices. 0, or -errno and one line as above.
 int config_resolve_host(struct config *c, const char *path, char *error, size_t error_bytes);
 // Both, for a start.
 int config_load(const char *path, struct config **out, char *error, size_t error_bytes);

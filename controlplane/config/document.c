@@ -1,4 +1,5 @@
-// Parses YAML with libyaml and checks it against the schema. Main thread; writes only what it allocates.
+// Parses YAML with libyaml and checks it against the schema. Main thread; writes only what it
+// allocates.
 #include "controlplane/config/document.h"
 
 #include <errno.h>

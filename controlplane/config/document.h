@@ -1,6 +1,6 @@
-// The configuration file as a tree that knows its lines: checks it against the schema before libcyaml
-// fills the structs, because libcyaml's own messages name the line before the culprit, print secrets, take "maybe"
-// for true and "010" for eight. Main thread.
+// The configuration file as a tree that knows its lines: checks it against the schema before
+// libcyaml fills the structs, because libcyaml's own messages name the line before the culprit,
+// print secrets, take "maybe" for true and "010" for eight. Main thread.
 #ifndef TP_CONFIG_DOCUMENT_H
 #define TP_CONFIG_DOCUMENT_H
 
@@ -25,7 +25,8 @@ int config_document_parse(const uint8_t *bytes, size_t n_bytes, struct config_do
 			  struct config_fault *fault);
 void config_document_free(struct config_document *d);
 
-// Refuses unknown and repeated keys, wrong types and missing keys. 0, or -EINVAL with *fault filled.
+// Refuses unknown and repeated keys, wrong types and missing keys. 0, or -EINVAL with *fault
+// filled.
 int config_document_check(const struct config_document *d, const cyaml_schema_value_t *schema,
 			  struct config_fault *fault);
 

@@ -1,5 +1,5 @@
-// What of the configuration only the host can answer: do interfaces and CPUs exist, where is the filter's object.
-// Main thread.
+// What of the configuration only the host can answer: do interfaces and CPUs exist, where is the
+// filter's object. Main thread.
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>

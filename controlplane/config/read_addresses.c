@@ -124,7 +124,8 @@ static int read_relay_ports(struct config_reader *r)
 	return 0;
 }
 
-// How many of the addresses before it differ from each other and from all relayed ones: the locals of the tables.
+// How many of the addresses before it differ from each other and from all relayed ones: the locals
+// of the tables.
 static uint32_t n_locals(const struct config *c)
 {
 	uint32_t n = c->n_relays;

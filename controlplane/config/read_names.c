@@ -1,5 +1,5 @@
-// Reads what the instance is called and who may use it. Main thread. Secrets are copied once and wiped with the
-// configuration; no message ever shows one.
+// Reads what the instance is called and who may use it. Main thread. Secrets are copied once and
+// wiped with the configuration; no message ever shows one.
 #include <ctype.h>
 #include <errno.h>
 #include <openssl/crypto.h>

@@ -1,4 +1,5 @@
-// Reads the DPDK ports and the workers that poll them, and builds the device strings of DPDK. Main thread.
+// Reads the DPDK ports and the workers that poll them, and builds the device strings of DPDK. Main
+// thread.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +103,8 @@ static bool interface_name_fits(const char *name)
 	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
-// The device string for DPDK. For af_xdp without the path of the filter's object, which config_resolve_host adds.
+// The device string for DPDK. For af_xdp without the path of the filter's object, which
+// config_resolve_host adds.
 static int read_device(struct config_reader *r, uint32_t i, uint8_t *default_kernel_path)
 {
 	const struct file_port *f = &r->file->ports[i];

@@ -1,5 +1,5 @@
-// What the read_*.c files share: the file's tree on one side, the configuration being built on the other, and how they
-// say what is wrong. Internal to the folder. Main thread.
+// What the read_*.c files share: the file's tree on one side, the configuration being built on the
+// other, and how they say what is wrong. Internal to the folder. Main thread.
 #ifndef TP_CONFIG_READER_H
 #define TP_CONFIG_READER_H
 
@@ -16,7 +16,8 @@ struct config_reader {
 // Sets the key that the next config_fail is about.
 void config_at(struct config_reader *r, const char *key_format, ...)
 	__attribute__((format(printf, 2, 3)));
-// Fills the fault with "what; remedy" for that key. Returns -EINVAL. Text from the file goes through config_quote first; never a secret.
+// Fills the fault with "what; remedy" for that key. Returns -EINVAL. Text from the file goes
+// through config_quote first; never a secret.
 int config_fail(struct config_reader *r, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 // 'text' cut to a readable length, control characters as '?'. Returns out.

@@ -1,5 +1,5 @@
-// The schema of the configuration file. Limits of length and number that need a remedy of their own stand in the
-// read_*.c files; here only what protects memory.
+// The schema of the configuration file. Limits of length and number that need a remedy of their own
+// stand in the read_*.c files; here only what protects memory.
 #include "controlplane/config/schema.h"
 
 #define TEXT_BYTES_MAX 4096

@@ -1,5 +1,6 @@
-// The configuration file as it is written: the tree that libcyaml fills, before anything is checked or defaulted.
-// One schema serves libcyaml and the check in document.c, so they cannot disagree. Main thread.
+// The configuration file as it is written: the tree that libcyaml fills, before anything is checked
+// or defaulted. One schema serves libcyaml and the check in document.c, so they cannot disagree.
+// Main thread.
 #ifndef TP_CONFIG_SCHEMA_H
 #define TP_CONFIG_SCHEMA_H
 

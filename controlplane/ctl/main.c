@@ -1,4 +1,5 @@
-// turnpikectl, the operators' command: reads the command line, asks the control plane, prints the answer.
+// turnpikectl, the operators' command: reads the command line, asks the control plane, prints the
+// answer.
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
@@ -340,7 +341,8 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-// Which verbs' options were given, as enum option_bit; -1 to print the usage and fail, -2 for help, -3 for the version.
+// Which verbs' options were given, as enum option_bit; -1 to print the usage and fail, -2 for help,
+// -3 for the version.
 static int read_options(int argc, char **argv, struct command *c)
 {
 	int given = 0, o;

@@ -1,4 +1,5 @@
-// segment remove: takes away the shared tables of an instance that does not run, for another layout or other table sizes.
+// segment remove: takes away the shared tables of an instance that does not run, for another layout
+// or other table sizes.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,8 +12,8 @@
 #include "controlplane/ctl/connection.h"
 #include "dataplane/contract/shm/segment.h"
 
-// Takes the lock that a process holds while it runs, so that it cannot start in between. -1: there is no such file, so
-// no such process; else the fd, or -errno (-EWOULDBLOCK: it runs).
+// Takes the lock that a process holds while it runs, so that it cannot start in between. -1: there
+// is no such file, so no such process; else the fd, or -errno (-EWOULDBLOCK: it runs).
 static int take_lock(const char *instance, const char *file, int *out_fd)
 {
 	char path[CTL_PATH_BYTES];

@@ -1,5 +1,5 @@
-// Aligned columns for people, and numbers in humane units. Text from the network loses its control characters here,
-// so no user name can drive the operator's terminal.
+// Aligned columns for people, and numbers in humane units. Text from the network loses its control
+// characters here, so no user name can drive the operator's terminal.
 #ifndef TP_CTL_TABLE_H
 #define TP_CTL_TABLE_H
 

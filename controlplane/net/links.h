@@ -21,7 +21,8 @@ struct links {
 	uint32_t n_entries;
 };
 
-// Reads the kernel's interfaces: those beside the ports of config, and VLAN interfaces on them. 0 or -errno.
+// Reads the kernel's interfaces: those beside the ports of config, and VLAN interfaces on them. 0
+// or -errno.
 int links_load(struct links *l, struct netlink *n, const struct config *config);
 // NULL: leads to no port of ours.
 const struct link_entry *links_find(const struct links *l, uint32_t ifindex);

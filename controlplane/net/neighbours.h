@@ -21,7 +21,8 @@ struct neighbour_event {
 	uint8_t mac[6]; // RESOLVED only
 };
 
-// Reads an RTM_NEWNEIGH or RTM_DELNEIGH message; false when it is no such message or about no unicast Ethernet neighbour.
+// Reads an RTM_NEWNEIGH or RTM_DELNEIGH message; false when it is no such message or about no
+// unicast Ethernet neighbour.
 bool neighbour_parse(const struct nlmsghdr *m, struct neighbour_event *out);
 // What the kernel knows now. 0, or -ENOENT.
 int neighbour_get(struct netlink *n, const struct ip_address *a, uint32_t ifindex,

@@ -123,8 +123,8 @@ int netlink_tell(struct netlink *n, struct nlmsghdr *request)
 {
 	int ret = send_request(n, request);
 
-	// The kernel has handled it when the call returns, and may have answered with an error. Unread, such answers would
-	// fill the socket.
+	// The kernel has handled it when the call returns, and may have answered with an error.
+	// Unread, such answers would fill the socket.
 	while (recv(mnl_socket_get_fd(n->ask), n->buffer, sizeof(n->buffer), MSG_DONTWAIT) > 0)
 		;
 	return ret;

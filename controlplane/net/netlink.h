@@ -1,4 +1,5 @@
-// rtnetlink over libmnl: one socket that asks and waits for the answer, one that hears what changes. Control plane's loop thread.
+// rtnetlink over libmnl: one socket that asks and waits for the answer, one that hears what
+// changes. Control plane's loop thread.
 #ifndef TP_NETLINK_H
 #define TP_NETLINK_H
 
@@ -10,7 +11,8 @@
 struct nlmsghdr;
 struct netlink;
 
-// `on_event` gets each message about routes, addresses, links and neighbours; `on_overrun` is called when some were lost.
+// `on_event` gets each message about routes, addresses, links and neighbours; `on_overrun` is
+// called when some were lost.
 struct netlink_events {
 	void (*on_event)(void *arg, const struct nlmsghdr *message);
 	void (*on_overrun)(void *arg);
@@ -26,7 +28,8 @@ void netlink_read_events(struct netlink *n);
 // A message to fill, with its family header of `header_bytes` zeroed behind it.
 struct nlmsghdr *netlink_request(struct netlink *n, uint16_t type, uint16_t flags,
 				 size_t header_bytes, void **header);
-// Sends it and calls fn (may be NULL) for each message of the answer. 0, or -errno of the kernel's or of a timeout.
+// Sends it and calls fn (may be NULL) for each message of the answer. 0, or -errno of the kernel's
+// or of a timeout.
 int netlink_ask(struct netlink *n, struct nlmsghdr *request,
 		void (*fn)(void *arg, const struct nlmsghdr *message), void *arg);
 // Sends it and expects no answer.

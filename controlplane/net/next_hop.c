@@ -1,5 +1,6 @@
-// From a destination to an entry of the neighbour table, and keeping those entries true. Answers of the kernel's routing are
-// cached per destination until something changes there. Control plane's loop thread; writes neighbours through table_writer.
+// From a destination to an entry of the neighbour table, and keeping those entries true. Answers of
+// the kernel's routing are cached per destination until something changes there. Control plane's
+// loop thread; writes neighbours through table_writer.
 #include "controlplane/net/next_hop.h"
 
 #include <errno.h>
@@ -18,10 +19,12 @@
 
 #define NS_PER_S    1000000000ull
 #define CACHE_SLOTS 16384u
-// How often the kernel is asked to verify a neighbour that is in use: the workers' packets do not pass it, so it cannot know.
+// How often the kernel is asked to verify a neighbour that is in use: the workers' packets do not
+// pass it, so it cannot know.
 #define TOUCH_NS (15 * NS_PER_S)
 #define RETRY_NS NS_PER_S // while it is unresolved or failed
-// A neighbour whose resolution failed keeps its last MAC address for so long: under a flood ARP may lose where traffic does not.
+// A neighbour whose resolution failed keeps its last MAC address for so long: under a flood ARP may
+// lose where traffic does not.
 #define FAILED_KEEP_NS (10 * NS_PER_S)
 #define CARE_PERIOD_US 250000
 // Entries looked at in one round of care.
@@ -293,7 +296,8 @@ static void care_neighbours(struct next_hops *n, uint64_t now_ns)
 	}
 }
 
-// Routes changed: all flows are asked about anew, also those that a sweep still under way has passed.
+// Routes changed: all flows are asked about anew, also those that a sweep still under way has
+// passed.
 static void sweep(struct next_hops *n, uint64_t now_ns)
 {
 	if (!n->is_stale || now_ns - n->swept_at_ns < SWEEP_MIN_NS)

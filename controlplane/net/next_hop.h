@@ -1,5 +1,6 @@
-// Next hops: which neighbour a flow's packets go to, from the kernel's routes and neighbours over rtnetlink, from a static gateway
-// on ports without a kernel, or from the way a client's request came. Control plane's loop thread.
+// Next hops: which neighbour a flow's packets go to, from the kernel's routes and neighbours over
+// rtnetlink, from a static gateway on ports without a kernel, or from the way a client's request
+// came. Control plane's loop thread.
 #ifndef TP_NEXT_HOP_H
 #define TP_NEXT_HOP_H
 
@@ -42,7 +43,8 @@ struct next_hops_stats {
 	uint64_t n_sweeps; // re-resolutions of all flows after a route change
 };
 
-// Without a kernel so far: static and learned next hops only. `config` and `tables` must outlive it. 0 or -errno.
+// Without a kernel so far: static and learned next hops only. `config` and `tables` must outlive
+// it. 0 or -errno.
 int next_hops_new(const struct config *config, struct table_writer *tables, struct next_hops **out);
 // Asks the kernel from now on, and follows its routes and neighbours. 0 or -errno.
 int next_hops_start(struct next_hops *n, struct event_base *base);

@@ -1,5 +1,5 @@
-// Next hops told to people: what is known of a destination, and of an entry that a flow names. Control plane's loop thread; changes
-// nothing.
+// Next hops told to people: what is known of a destination, and of an entry that a flow names.
+// Control plane's loop thread; changes nothing.
 #include <string.h>
 
 #include "controlplane/net/neighbours.h"

@@ -57,7 +57,8 @@ static inline bool next_hop_is_static_key(const struct ip_address *a)
 	return memcmp(a->bytes, zero, sizeof(zero)) == 0;
 }
 
-// Where a destination goes by routes and static gateways now. -errno when the kernel gave no answer; `out` says NONE then.
+// Where a destination goes by routes and static gateways now. -errno when the kernel gave no
+// answer; `out` says NONE then.
 int next_hop_lookup(struct next_hops *n, const struct ip_address *destination, struct hop *out);
 
 #endif

@@ -1,6 +1,7 @@
-// A listener is claimed by a UDP socket bound to it, as any server would hold it; a relay address by a locked file of its name where
-// only root may write, since its ports are too many to bind. The workers take the packets before the kernel has them; what slips past them while no
-// filter is attached is thrown away at the socket. Control plane's thread.
+// A listener is claimed by a UDP socket bound to it, as any server would hold it; a relay address
+// by a locked file of its name where only root may write, since its ports are too many to bind. The
+// workers take the packets before the kernel has them; what slips past them while no filter is
+// attached is thrown away at the socket. Control plane's thread.
 #include "controlplane/net/own_addresses.h"
 
 #include <arpa/inet.h>
@@ -17,7 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-// An IPv6 address that was just added is tentative while the kernel looks for duplicates, for a second or two.
+// An IPv6 address that was just added is tentative while the kernel looks for duplicates, for a
+// second or two.
 #define TENTATIVE_TRIES 30
 #define TENTATIVE_NS    100000000
 
@@ -85,7 +87,8 @@ static int bind_udp_patiently(const struct ip_endpoint *e)
 	return fd;
 }
 
-// The file whose lock is the claim: no instance can have that directory's name, and addresses are per network namespace.
+// The file whose lock is the claim: no instance can have that directory's name, and addresses are
+// per network namespace.
 static int claim_path(const struct ip_address *a, char *out, size_t out_bytes)
 {
 	const char *base = getenv("TURNPIKE_RUN_DIR");

@@ -1,4 +1,5 @@
-// filter: what the XDP filter is configured to do, where it is attached, and what it counted. Control plane's loop thread.
+// filter: what the XDP filter is configured to do, where it is attached, and what it counted.
+// Control plane's loop thread.
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <string.h>

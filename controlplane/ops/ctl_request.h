@@ -1,5 +1,5 @@
-// One request of the operators' protocol: a line of JSON in, a line of JSON out. No I/O, so tests and the fuzzer drive it
-// directly. Control plane's loop thread.
+// One request of the operators' protocol: a line of JSON in, a line of JSON out. No I/O, so tests
+// and the fuzzer drive it directly. Control plane's loop thread.
 //
 //   {"version":1,"verb":"status","args":{…}}
 //   {"version":1,"ok":true,"result":{…}}
@@ -22,7 +22,8 @@ struct engine;
 	"\"too many clients are connected to the control socket\",\"remedy\":"                     \
 	"\"end some of them (ss -xp), then try again\"}}"
 
-// Handles one line, without its newline. Always an answer, without a newline; NULL only when memory ran out. The caller frees it.
+// Handles one line, without its newline. Always an answer, without a newline; NULL only when memory
+// ran out. The caller frees it.
 char *ctl_request_handle(struct engine *engine, const char *line, size_t n_bytes);
 // The answer to a line longer than CTL_LINE_BYTES_MAX.
 char *ctl_request_refuse_long(void);

@@ -1,5 +1,6 @@
-// Accepts operators' clients and moves lines. One request of a client at a time: while its answer is not taken, nothing
-// more is read from it, so a slow reader holds one answer and no more. Control plane's loop thread.
+// Accepts operators' clients and moves lines. One request of a client at a time: while its answer
+// is not taken, nothing more is read from it, so a slow reader holds one answer and no more.
+// Control plane's loop thread.
 #include "controlplane/ops/ctl_server.h"
 
 #include <errno.h>
@@ -115,7 +116,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	if (s->n_clients >= CTL_CLIENTS_MAX) {
 		static const char busy[] = CTL_ANSWER_BUSY "\n";
 
-		// A fresh socket's buffer takes this much; whoever does not read it loses a courtesy.
+		// A fresh socket's buffer takes this much; whoever does not read it loses a
+		// courtesy.
 		if (send(fd, busy, sizeof(busy) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			log_debug("control socket: busy, and the client did not listen");
 		close(fd);
@@ -215,7 +217,8 @@ int ctl_server_new(struct engine *engine, const char *path, struct ctl_server **
 		goto fail_free;
 	}
 	evconnlistener_set_error_cb(s->listener, on_accept_error);
-	// libevent writes with writev(2), which cannot be told to spare us the signal of a client that left.
+	// libevent writes with writev(2), which cannot be told to spare us the signal of a client
+	// that left.
 	signal(SIGPIPE, SIG_IGN);
 	*out = s;
 	return 0;

@@ -1,5 +1,5 @@
-// status, version, reload: how the two processes are. Control plane's loop thread; reads the worker segment, which
-// the dataplane writes.
+// status, version, reload: how the two processes are. Control plane's loop thread; reads the worker
+// segment, which the dataplane writes.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>

@@ -1,5 +1,5 @@
-// The verbs behind the operators' protocol and what they share. Each takes checked arguments and returns its result,
-// or NULL after ctl_refuse. Control plane's loop thread.
+// The verbs behind the operators' protocol and what they share. Each takes checked arguments and
+// returns its result, or NULL after ctl_refuse. Control plane's loop thread.
 #ifndef TP_OPS_CTL_VERBS_H
 #define TP_OPS_CTL_VERBS_H
 
@@ -33,7 +33,8 @@ extern const struct ctl_verb ctl_verbs[];
 json_t *ctl_refuse(struct ctl_call *call, const char *code, const char *remedy, const char *format,
 		   ...) __attribute__((format(printf, 4, 5)));
 
-// Optional arguments: the out-parameter keeps its value where the argument is not given. 0, or -EINVAL after ctl_refuse.
+// Optional arguments: the out-parameter keeps its value where the argument is not given. 0, or
+// -EINVAL after ctl_refuse.
 int ctl_arg_text(struct ctl_call *call, const char *name, const char **out);
 int ctl_arg_number(struct ctl_call *call, const char *name, uint64_t max, uint64_t *out);
 int ctl_arg_endpoint(struct ctl_call *call, const char *name, struct ip_endpoint *out,

@@ -1,5 +1,5 @@
-// workers, drops, stats: what the workers counted. Control plane's loop thread; reads the counters that workers
-// write without stopping them, so sums are a moment's worth apart.
+// workers, drops, stats: what the workers counted. Control plane's loop thread; reads the counters
+// that workers write without stopping them, so sums are a moment's worth apart.
 #include <string.h>
 
 #include "controlplane/ops/ctl_verbs.h"

@@ -1,4 +1,5 @@
-// The verb `explain`: reads the question, walks the steps, says the verdict. Control plane's loop thread.
+// The verb `explain`: reads the question, walks the steps, says the verdict. Control plane's loop
+// thread.
 #include "controlplane/ops/explain.h"
 
 #include <stdarg.h>

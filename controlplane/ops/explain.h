@@ -1,5 +1,5 @@
-// Why a client's packets arrive or do not: walks what filter and worker would do with them, in their order, over the
-// same tables. Changes nothing. Internal to ops; control plane's loop thread.
+// Why a client's packets arrive or do not: walks what filter and worker would do with them, in
+// their order, over the same tables. Changes nothing. Internal to ops; control plane's loop thread.
 #ifndef TP_OPS_EXPLAIN_H
 #define TP_OPS_EXPLAIN_H
 

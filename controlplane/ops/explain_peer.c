@@ -1,5 +1,5 @@
-// The second half of an explanation: what the flow table does with a peer's packets and with those to it. Looks up the
-// very entries that a worker looks up. Control plane's loop thread.
+// The second half of an explanation: what the flow table does with a peer's packets and with those
+// to it. Looks up the very entries that a worker looks up. Control plane's loop thread.
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -113,7 +113,8 @@ static bool check_policy(struct explain *x)
 
 // ---- permission and channel
 
-// ChannelData passes on its channel's entry, which holds the permission's expiry too; all else needs the permission's entry.
+// ChannelData passes on its channel's entry, which holds the permission's expiry too; all else
+// needs the permission's entry.
 static const struct shm_flow *check_permission(struct explain *x)
 {
 	unsigned directions = x->channel ? EXPLAIN_DOWN : EXPLAIN_BOTH;

@@ -1,4 +1,5 @@
-// The first half of an explanation: do packets reach a worker, and is there an allocation. Control plane's loop thread.
+// The first half of an explanation: do packets reach a worker, and is there an allocation. Control
+// plane's loop thread.
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -121,7 +122,8 @@ void explain_reception(struct explain *x)
 
 // ---- the allocation
 
-// Other allocations of the same client address: its NAT moved it to another port, or the wrong one was asked about.
+// Other allocations of the same client address: its NAT moved it to another port, or the wrong one
+// was asked about.
 struct siblings {
 	const struct explain *x;
 	uint32_t n;

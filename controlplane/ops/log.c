@@ -51,7 +51,8 @@ uint64_t log_n_suppressed(void)
 	return n;
 }
 
-// Whether a line of this format may be written now; `n_left_out` says how many were not since the last one.
+// Whether a line of this format may be written now; `n_left_out` says how many were not since the
+// last one.
 static bool site_allows(const char *format, uint32_t *n_left_out)
 {
 	struct log_site *s = &state.site[((uintptr_t)format >> 3) % LOG_SITES];

@@ -1,6 +1,7 @@
-// Log lines of the control plane, one line each, to stderr; journald reads their severity from the prefix. Any
-// thread of the control plane. The format is always ours; what comes from the network is an argument, and its
-// control characters are escaped, so it cannot forge a line. Never pass a secret.
+// Log lines of the control plane, one line each, to stderr; journald reads their severity from the
+// prefix. Any thread of the control plane. The format is always ours; what comes from the network
+// is an argument, and its control characters are escaped, so it cannot forge a line. Never pass a
+// secret.
 #ifndef TP_OPS_LOG_H
 #define TP_OPS_LOG_H
 
@@ -15,11 +16,12 @@ enum log_level {
 	LOG_LEVEL_COUNT
 };
 
-// Messages above `max` are dropped. The name stands in front of each line unless journald writes it anyway.
+// Messages above `max` are dropped. The name stands in front of each line unless journald writes it
+// anyway.
 void log_open(const char *program, enum log_level max);
 
-// Writes one line. At most LOG_BURST lines of one format in LOG_WINDOW_S seconds; what was left out is counted and
-// said with the first line that passes again.
+// Writes one line. At most LOG_BURST lines of one format in LOG_WINDOW_S seconds; what was left out
+// is counted and said with the first line that passes again.
 #define LOG_BURST    20
 #define LOG_WINDOW_S 10
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

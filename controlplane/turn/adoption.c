@@ -1,5 +1,6 @@
-// Taking over what a control plane left in the tables when it ended or died: allocations, permissions and channels are rebuilt from
-// records and flows, and operations that its death cut in half are undone. Before the loop runs; control plane's thread.
+// Taking over what a control plane left in the tables when it ended or died: allocations,
+// permissions and channels are rebuilt from records and flows, and operations that its death cut in
+// half are undone. Before the loop runs; control plane's thread.
 //
 // What may stand there half-finished, by the order in which lifecycle.c writes:
 //   a live record without ALLOCATION flow    Allocate cut, never answered; or its end cut  → the record goes, and flows that name it
@@ -123,7 +124,8 @@ static void adopt_allocation(void *arg, uint32_t idx, const struct shm_flow *f)
 	turn_timers_add(&s->timers, s->flows, idx, r->expires_at_ns);
 }
 
-// A channel's other half: for CHANNEL its PEER, for PEER its CHANNEL; 0 when there is none that fits.
+// A channel's other half: for CHANNEL its PEER, for PEER its CHANNEL; 0 when there is none that
+// fits.
 static uint32_t partner_find(const struct turn_server *s, const struct shm_allocation *r,
 			     const struct shm_flow *f)
 {

@@ -168,7 +168,8 @@ static uint16_t port_wish_get(const struct turn_call *c, struct wanted *want)
 	return 0;
 }
 
-// ADDITIONAL-ADDRESS-FAMILY must make sense, even though a second address is not given: it may be ignored. 0 or 400.
+// ADDITIONAL-ADDRESS-FAMILY must make sense, even though a second address is not given: it may be
+// ignored. 0 or 400.
 static uint16_t additional_family_check(const struct turn_call *c, const struct wanted *want)
 {
 	struct stun_attr additional, a;

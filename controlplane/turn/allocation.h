@@ -1,6 +1,7 @@
-// Allocations, permissions and channels as the control plane holds them (RFC 8656 §5, §9, §12). The shared tables are the state
-// itself: an allocation is a record in `keys`, a permission a PERMISSION flow, a channel a CHANNEL and a PEER flow. What stands here
-// is only what chains them together, so that a successor rebuilds it from the tables. Control plane's loop thread.
+// Allocations, permissions and channels as the control plane holds them (RFC 8656 §5, §9, §12). The
+// shared tables are the state itself: an allocation is a record in `keys`, a permission a
+// PERMISSION flow, a channel a CHANNEL and a PEER flow. What stands here is only what chains them
+// together, so that a successor rebuilds it from the tables. Control plane's loop thread.
 #ifndef TP_TURN_ALLOCATION_H
 #define TP_TURN_ALLOCATION_H
 
@@ -97,7 +98,8 @@ struct turn_channel_info {
 	uint64_t up_pkts, up_bytes, down_pkts, down_bytes;
 };
 
-// All return -ENOENT when there is no such live allocation. Expired ones that the timer has not reached yet are still found.
+// All return -ENOENT when there is no such live allocation. Expired ones that the timer has not
+// reached yet are still found.
 int turn_allocation_info(const struct turn_server *s, uint32_t idx,
 			 struct turn_allocation_info *out);
 int turn_allocation_find_id(const struct turn_server *s, const char *id, uint32_t *out_idx);
@@ -108,16 +110,16 @@ int turn_allocation_find_relayed(const struct turn_server *s, const struct ip_en
 				 uint32_t *out_idx);
 // Ends it: flows withdrawn, port free, quota returned.
 int turn_allocation_kill(struct turn_server *s, uint32_t idx, uint64_t now_ns);
-// What a search may ask of each live allocation, without the cost of a snapshot. `username` points into the record and is not
-// NUL-terminated.
+// What a search may ask of each live allocation, without the cost of a snapshot. `username` points
+// into the record and is not NUL-terminated.
 struct turn_allocation_brief {
 	uint32_t idx;
 	struct ip_endpoint client;
 	const char *username;
 	uint16_t username_bytes;
 };
-// Calls fn for each live allocation that `wants` says true to, until it returns false; NULL where `wants` never does. Neither may
-// end allocations.
+// Calls fn for each live allocation that `wants` says true to, until it returns false; NULL where
+// `wants` never does. Neither may end allocations.
 void turn_allocation_each(const struct turn_server *s,
 			  bool (*wants)(void *arg, const struct turn_allocation_brief *brief),
 			  bool (*fn)(void *arg, const struct turn_allocation_info *info),

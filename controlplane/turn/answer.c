@@ -1,5 +1,5 @@
-// Answers: built, signed with the requester's key, with FINGERPRINT where the request had one (RFC 8489 §6.3.1, §9.2.4).
-// Control plane's loop thread.
+// Answers: built, signed with the requester's key, with FINGERPRINT where the request had one (RFC
+// 8489 §6.3.1, §9.2.4). Control plane's loop thread.
 #include "dataplane/contract/wire/challenge.h"
 
 #include "controlplane/turn/state.h"
@@ -29,7 +29,8 @@ static size_t finish(const struct turn_call *c, struct stun_builder *b)
 	return stun_build_end(b);
 }
 
-// RFC 8656 §7.2, §8.2 recommend SOFTWARE in answers to Allocate and Refresh; an operator may switch it off.
+// RFC 8656 §7.2, §8.2 recommend SOFTWARE in answers to Allocate and Refresh; an operator may switch
+// it off.
 static void add_software(const struct turn_call *c, struct stun_builder *b)
 {
 	if (c->server->config->software_attribute && c->identity.username != NULL &&
@@ -64,7 +65,8 @@ static void count_error(const struct turn_call *c, uint16_t code)
 	}
 }
 
-// Reason phrases are for people at a packet trace; only who proved a key gets them, so that the first answer stays short.
+// Reason phrases are for people at a packet trace; only who proved a key gets them, so that the
+// first answer stays short.
 static const char *reason_of(uint16_t code)
 {
 	switch (code) {

@@ -23,7 +23,8 @@ struct auth_user {
 	uint8_t key[TURN_AUTH_KEY_BYTES];
 };
 
-// Keys that verified once, found by the keyed hash of their username: saves an HMAC and an MD5 per request.
+// Keys that verified once, found by the keyed hash of their username: saves an HMAC and an MD5 per
+// request.
 struct rest_cached {
 	uint8_t name_hash[16];
 	uint8_t key[TURN_AUTH_KEY_BYTES];
@@ -164,7 +165,8 @@ void turn_auth_free(struct turn_auth *a)
 	free(a);
 }
 
-// Starts an HMAC. Requests come in runs of one key, and the answer has its request's: then the keyed state is used again.
+// Starts an HMAC. Requests come in runs of one key, and the answer has its request's: then the
+// keyed state is used again.
 static bool hmac_start(struct turn_auth *a, const uint8_t key[TURN_AUTH_KEY_BYTES])
 {
 	if (a->has_context_key && CRYPTO_memcmp(a->context_key, key, TURN_AUTH_KEY_BYTES) == 0)
@@ -177,7 +179,8 @@ static bool hmac_start(struct turn_auth *a, const uint8_t key[TURN_AUTH_KEY_BYTE
 	return true;
 }
 
-// MESSAGE-INTEGRITY covers what stands before it, with the header's length as if the message ended behind it (RFC 8489 §14.5).
+// MESSAGE-INTEGRITY covers what stands before it, with the header's length as if the message ended
+// behind it (RFC 8489 §14.5).
 static bool integrity_matches(struct turn_auth *a, const uint8_t key[TURN_AUTH_KEY_BYTES],
 			      const struct stun_view *msg, const struct stun_attr *integrity)
 {
@@ -221,7 +224,8 @@ static const struct auth_user *user_find(const struct turn_auth *a, const char *
 	return NULL;
 }
 
-// Whether a username has the form `digits` or `digits:id`. The id starts at *id_offset (name_bytes: there is none).
+// Whether a username has the form `digits` or `digits:id`. The id starts at *id_offset (name_bytes:
+// there is none).
 static bool rest_parse(const char *name, size_t name_bytes, uint64_t *expires_at_s,
 		       size_t *id_offset)
 {

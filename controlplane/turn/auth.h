@@ -1,5 +1,5 @@
-// Long-term credentials (RFC 8489 §9.2) of static users and of time-limited REST users: username `expiry[:id]`, password
-// base64(HMAC-SHA1(secret, username)). Control plane's loop thread.
+// Long-term credentials (RFC 8489 §9.2) of static users and of time-limited REST users: username
+// `expiry[:id]`, password base64(HMAC-SHA1(secret, username)). Control plane's loop thread.
 #ifndef TP_TURN_AUTH_H
 #define TP_TURN_AUTH_H
 
@@ -22,7 +22,8 @@ struct turn_identity {
 	uint8_t key[TURN_AUTH_KEY_BYTES];
 };
 
-// What an allocation remembers of its owner: its key goes on working when a REST credential expires or its secret is rotated out.
+// What an allocation remembers of its owner: its key goes on working when a REST credential expires
+// or its secret is rotated out.
 struct turn_auth_owner {
 	const char *username;
 	uint16_t username_bytes;
@@ -33,8 +34,9 @@ struct turn_auth_owner {
 int turn_auth_new(const struct config *config, struct turn_auth **out);
 void turn_auth_free(struct turn_auth *a); // wipes
 
-// Checks USERNAME and MESSAGE-INTEGRITY; nonce and presence of the attributes are the caller's. `owner` may be NULL. 0 and the
-// identity, or -EACCES: unknown user, expired credential or wrong integrity, which a client cannot tell apart.
+// Checks USERNAME and MESSAGE-INTEGRITY; nonce and presence of the attributes are the caller's.
+// `owner` may be NULL. 0 and the identity, or -EACCES: unknown user, expired credential or wrong
+// integrity, which a client cannot tell apart.
 int turn_auth_check(struct turn_auth *a, const struct stun_view *msg,
 		    const struct stun_attr *username, const struct stun_attr *integrity,
 		    const struct turn_auth_owner *owner, uint64_t wall_ns,

@@ -1,6 +1,6 @@
-// Making and ending allocations, permissions and channels: record, flows, port, quota and timer together.
-// Order matters for a successor: a record is live before its flows are published, and is freed after they are withdrawn.
-// Control plane's loop thread.
+// Making and ending allocations, permissions and channels: record, flows, port, quota and timer
+// together. Order matters for a successor: a record is live before its flows are published, and is
+// freed after they are withdrawn. Control plane's loop thread.
 #include <errno.h>
 
 #include "controlplane/turn/state.h"
@@ -264,7 +264,8 @@ void turn_allocation_seen(struct turn_server *s, uint32_t idx, uint64_t l2_word)
 		return;
 	}
 	n = table_writer_neighbour(s->tables, hop);
-	// A learned hop follows its client; one that the kernel resolves takes the hint only while it has nothing.
+	// A learned hop follows its client; one that the kernel resolves takes the hint only while
+	// it has nothing.
 	if ((n->ifindex == 0 && memcmp(n->address, r->client_address, 16) == 0) || n->word == 0)
 		table_writer_neighbour_set_word(s->tables, hop, l2_word);
 }
@@ -313,8 +314,8 @@ void turn_allocation_renew_next_hops(struct turn_server *s, uint32_t idx)
 
 // ---- permissions
 
-// Whether n entries can be had without those that allocations up to the maximum will need: channels and permissions of some
-// clients must not keep others from allocating.
+// Whether n entries can be had without those that allocations up to the maximum will need: channels
+// and permissions of some clients must not keep others from allocating.
 static bool has_room(struct turn_server *s, uint32_t n, uint64_t now_ns)
 {
 	uint32_t reserve = s->tables->n_allocations_max - s->n_allocations;

@@ -1,5 +1,5 @@
-// Which peers an allocation may have: the shared policy, with the rules and own addresses in force (RFC 8656 §10.2, §21). Control plane's
-// loop thread.
+// Which peers an allocation may have: the shared policy, with the rules and own addresses in force
+// (RFC 8656 §10.2, §21). Control plane's loop thread.
 #include "controlplane/turn/state.h"
 
 void turn_policy_set(struct turn_server *s)
@@ -11,7 +11,8 @@ void turn_policy_set(struct turn_server *s)
 		s->peer_rules[i].prefix.length_bits = settings->peer_rule[i].length_bits;
 		s->peer_rules[i].action = settings->peer_rule[i].action;
 	}
-	// Addresses that are not configured any more are still no peers until their slots are used again.
+	// Addresses that are not configured any more are still no peers until their slots are used
+	// again.
 	for (uint32_t i = 0; i < settings->n_locals; i++) {
 		memcpy(s->peer_locals[i].address.bytes, settings->local[i].address, 16);
 		s->peer_locals[i].is_relayed = settings->local[i].flags & SHM_LOCAL_F_RELAY;

@@ -5,7 +5,8 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-// Random numbers are fetched in blocks: one call per port would cost more than the rest of an Allocate.
+// Random numbers are fetched in blocks: one call per port would cost more than the rest of an
+// Allocate.
 static uint32_t random_u32(void)
 {
 	static uint32_t block[256];
@@ -67,7 +68,8 @@ uint16_t turn_ports_take(struct turn_ports *p)
 
 	if (p->n_free == 0)
 		return 0;
-	// Some throws first, so that ports behind occupied ones are no likelier than others while there is room.
+	// Some throws first, so that ports behind occupied ones are no likelier than others while
+	// there is room.
 	for (int i = 0; i < 8; i++) {
 		start = p->min + (uint32_t)((uint64_t)random_u32() * span >> 32);
 		if (turn_ports_take_one(p, (uint16_t)start))

@@ -1,4 +1,5 @@
-// A short queue, searched from end to end: reservations are rare and end after 30 s. Control plane's loop thread.
+// A short queue, searched from end to end: reservations are rare and end after 30 s. Control
+// plane's loop thread.
 #include "controlplane/turn/reservation.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
-// Relayed ports that EVEN-PORT set aside for a RESERVATION-TOKEN (RFC 8656 §7.2, §18.7). They live in this process only: a
-// control plane that dies gives them back, and the client allocates anew. Control plane's loop thread.
+// Relayed ports that EVEN-PORT set aside for a RESERVATION-TOKEN (RFC 8656 §7.2, §18.7). They live
+// in this process only: a control plane that dies gives them back, and the client allocates anew.
+// Control plane's loop thread.
 #ifndef TP_TURN_RESERVATION_H
 #define TP_TURN_RESERVATION_H
 
@@ -30,8 +31,8 @@ struct turn_reservations {
 	uint32_t n;
 };
 
-// Notes a port that is taken already. The first two bytes of `v->token` are the caller's, the others become random. 0; -ENOSPC
-// when there are too many, of all or of this user.
+// Notes a port that is taken already. The first two bytes of `v->token` are the caller's, the
+// others become random. 0; -ENOSPC when there are too many, of all or of this user.
 int turn_reservation_add(struct turn_reservations *r, const struct turn_reservation *v,
 			 uint64_t now_ns);
 // The one with that token, NULL when there is none, it is used or its time is over.

@@ -8,7 +8,8 @@
 #include "controlplane/turn/state.h"
 #include "dataplane/contract/wire/challenge.h"
 
-// Timer entries per call of turn_server_expire: a million expiries in one second must not stop the loop for long.
+// Timer entries per call of turn_server_expire: a million expiries in one second must not stop the
+// loop for long.
 #define EXPIRE_BATCH 2000
 
 // ---- next hops without a kernel: none at all
@@ -25,7 +26,8 @@ static uint16_t no_peer_hop(void *arg, const struct ip_address *peer)
 
 // ---- life
 
-// Ids name the host, so that a front router or an operator of several can tell them apart: folded from the first relay address.
+// Ids name the host, so that a front router or an operator of several can tell them apart: folded
+// from the first relay address.
 static uint16_t node_id_of(const struct config *config)
 {
 	static const uint8_t key[16] = "turnpike node id";

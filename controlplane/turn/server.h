@@ -1,5 +1,6 @@
-// The TURN server: requests in, answers out, tables changed through table_writer (RFC 8656, RFC 8489). No I/O and no clock of its own, so
-// tests, the fuzzer and every transport drive it alike. Control plane's loop thread.
+// The TURN server: requests in, answers out, tables changed through table_writer (RFC 8656, RFC
+// 8489). No I/O and no clock of its own, so tests, the fuzzer and every transport drive it alike.
+// Control plane's loop thread.
 #ifndef TP_TURN_SERVER_H
 #define TP_TURN_SERVER_H
 
@@ -16,10 +17,12 @@
 
 struct turn_auth;
 
-// Where flows get their next hops from. Every idx handed out is one reference on table_writer's neighbour.
+// Where flows get their next hops from. Every idx handed out is one reference on table_writer's
+// neighbour.
 struct turn_next_hops {
 	void *arg;
-	// Toward a client: the way its request came (l2_word, 0 = unknown) serves until the kernel's route is resolved.
+	// Toward a client: the way its request came (l2_word, 0 = unknown) serves until the
+	// kernel's route is resolved.
 	uint16_t (*client)(void *arg, const struct ip_address *client, uint64_t l2_word);
 	// Toward a peer.
 	uint16_t (*peer)(void *arg, const struct ip_address *peer);
@@ -72,21 +75,21 @@ struct turn_adoption {
 	uint64_t took_ns;
 };
 
-// Builds the server over open tables and adopts what stands in them. `config` and `tables` must outlive it; `hops` is copied.
-// 0 or -errno.
+// Builds the server over open tables and adopts what stands in them. `config` and `tables` must
+// outlive it; `hops` is copied. 0 or -errno.
 int turn_server_new(const struct config *config, struct table_writer *tables,
 		    const struct turn_next_hops *hops, uint64_t now_ns, struct turn_server **out);
 // Frees process memory only; the tables keep the sessions.
 void turn_server_free(struct turn_server *s);
-// Takes over quotas and limits of another configuration, and `auth`, which was made from it; the tables' settings are the
-// caller's. Peers that are denied meanwhile go as time passes.
+// Takes over quotas and limits of another configuration, and `auth`, which was made from it; the
+// tables' settings are the caller's. Peers that are denied meanwhile go as time passes.
 void turn_server_reload(struct turn_server *s, const struct config *config, struct turn_auth *auth);
 
 // Handles one request; returns the length of the answer in out, 0 for none.
 size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, uint8_t *out,
 			  size_t out_bytes);
-// Ends what has expired and goes on with walks through all allocations, a bounded amount of work; true: there may be more, call
-// again soon. Otherwise several times a second.
+// Ends what has expired and goes on with walks through all allocations, a bounded amount of work;
+// true: there may be more, call again soon. Otherwise several times a second.
 bool turn_server_expire(struct turn_server *s, uint64_t now_ns);
 
 // After a route change: turn_server_expire asks anew for the next hops of all flows.
@@ -104,8 +107,9 @@ uint32_t turn_server_user_allocations(const struct turn_server *s, const char *n
 // Free relayed ports of one of our addresses.
 uint32_t turn_server_free_ports(const struct turn_server *s, uint8_t local_idx);
 
-// What policy says about a peer, as CreatePermission asks it: 0, or the code of the error answer (403, 443, 440).
-// `rule_idx` gets the index in settings.peer_rule that decided, -1 when none did (default by class).
+// What policy says about a peer, as CreatePermission asks it: 0, or the code of the error answer
+// (403, 443, 440). `rule_idx` gets the index in settings.peer_rule that decided, -1 when none did
+// (default by class).
 struct turn_peer_verdict {
 	uint16_t code;
 	bool is_hairpin;

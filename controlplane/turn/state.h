@@ -1,5 +1,5 @@
-// What the files of turn/ share: the server's state and the request that is being handled. Private to turn/.
-// Control plane's loop thread.
+// What the files of turn/ share: the server's state and the request that is being handled. Private
+// to turn/. Control plane's loop thread.
 #ifndef TP_TURN_STATE_H
 #define TP_TURN_STATE_H
 
@@ -14,7 +14,8 @@
 
 #define TURN_NS_PER_S 1000000000ull
 
-// A way through all allocation slots, in a ring: started again while under way it goes on to where it stands now.
+// A way through all allocation slots, in a ring: started again while under way it goes on to where
+// it stands now.
 struct turn_walk {
 	uint32_t idx;    // the slot looked at last
 	uint32_t n_left; // slots still to look at, 0 = at rest
@@ -78,9 +79,11 @@ size_t turn_channel_bind(struct turn_call *c);
 
 // ---- attributes.c: what several methods read
 
-// LIFETIME: 0 and seconds, granted within [TURN_LIFETIME_MIN_S, maximum], but 0 stays 0; the default when absent; -EINVAL when malformed.
+// LIFETIME: 0 and seconds, granted within [TURN_LIFETIME_MIN_S, maximum], but 0 stays 0; the
+// default when absent; -EINVAL when malformed.
 int turn_lifetime_get(const struct turn_call *c, uint32_t *out_seconds);
-// REQUESTED-ADDRESS-FAMILY: STUN_FAMILY_* or whatever it holds, 0 when absent; -EINVAL when malformed.
+// REQUESTED-ADDRESS-FAMILY: STUN_FAMILY_* or whatever it holds, 0 when absent; -EINVAL when
+// malformed.
 int turn_family_get(const struct turn_call *c, uint8_t *out);
 uint8_t turn_family_of(const struct ip_address *a);
 
@@ -91,7 +94,8 @@ struct turn_allocate_params {
 	uint16_t relay_port; // host order, already taken
 	uint32_t lifetime_s;
 };
-// The live allocation of the request's 5-tuple, 0 when there is none; one that has expired is ended here.
+// The live allocation of the request's 5-tuple, 0 when there is none; one that has expired is ended
+// here.
 uint32_t turn_allocation_find(struct turn_server *s, const struct turn_request *in);
 // 0, or -ENOSPC.
 int turn_allocation_create(struct turn_call *c, const struct turn_allocate_params *p,
@@ -106,7 +110,8 @@ uint32_t turn_permission_find(const struct turn_server *s, uint32_t idx,
 // Creates one. 0 and the entry, or -ENOSPC.
 int turn_permission_create(struct turn_server *s, uint32_t idx, const struct ip_address *peer,
 			   bool is_hairpin, uint64_t now_ns, uint32_t *out_entry);
-// Sets its expiry, and asks for the peer's next hop where none was known. The channels follow by turn_channels_follow.
+// Sets its expiry, and asks for the peer's next hop where none was known. The channels follow by
+// turn_channels_follow.
 void turn_permission_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
 			     uint64_t own_expires_at_ns);
 void turn_permission_remove(struct turn_server *s, uint32_t idx, uint32_t entry);
@@ -121,7 +126,8 @@ void turn_channel_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
 // Gives all channels what their permissions have meanwhile: expiries and next hops.
 void turn_channels_follow(struct turn_server *s, uint32_t idx);
 void turn_channel_remove(struct turn_server *s, uint32_t idx, uint32_t entry);
-// Notes the path on which the client's request came; it serves downward until the kernel knows better.
+// Notes the path on which the client's request came; it serves downward until the kernel knows
+// better.
 void turn_allocation_seen(struct turn_server *s, uint32_t idx, uint64_t l2_word);
 void turn_allocation_renew_next_hops(struct turn_server *s, uint32_t idx);
 // Chain an entry that adoption found.
@@ -141,7 +147,8 @@ void turn_peers_recheck(struct turn_server *s, uint32_t idx);
 // ---- walk.c
 
 void turn_walk_start(const struct turn_server *s, struct turn_walk *w);
-// Calls fn for the next live allocations, a bounded amount of work; true: there is more. fn must not end allocations.
+// Calls fn for the next live allocations, a bounded amount of work; true: there is more. fn must
+// not end allocations.
 bool turn_walk_slice(struct turn_server *s, struct turn_walk *w,
 		     void (*fn)(struct turn_server *s, uint32_t idx));
 

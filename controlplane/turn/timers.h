@@ -1,5 +1,6 @@
-// When flow entries expire: a wheel of seconds over the entries' own memory. A refresh does not move an entry: it is looked at
-// when its old second comes, and queued again. Control plane's loop thread.
+// When flow entries expire: a wheel of seconds over the entries' own memory. A refresh does not
+// move an entry: it is looked at when its old second comes, and queued again. Control plane's loop
+// thread.
 #ifndef TP_TURN_TIMERS_H
 #define TP_TURN_TIMERS_H
 

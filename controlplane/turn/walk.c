@@ -1,4 +1,5 @@
-// Work on all live allocations in slices, so that requests have their turn in between. Control plane's loop thread.
+// Work on all live allocations in slices, so that requests have their turn in between. Control
+// plane's loop thread.
 #include "controlplane/turn/state.h"
 
 // What one slice may cost: a slot that is looked at counts 1, each flow of a live one FLOW_COST.

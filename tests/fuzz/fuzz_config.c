@@ -1,5 +1,5 @@
-// Configuration files of any bytes: each is accepted or refused with one line that begins with the file's name, and what is accepted
-// keeps the bounds that the rest of the control plane relies on.
+// Configuration files of any bytes: each is accepted or refused with one line that begins with the
+// file's name, and what is accepted keeps the bounds that the rest of the control plane relies on.
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>

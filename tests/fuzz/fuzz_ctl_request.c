@@ -1,5 +1,5 @@
-// The operators' protocol: lines of any bytes over a control plane with live sessions. Each gets one line of JSON that says yes with a
-// result, or no with a code, a message and a remedy.
+// The operators' protocol: lines of any bytes over a control plane with live sessions. Each gets
+// one line of JSON that says yes with a result, or no with a code, a message and a remedy.
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// What the kernel's side of the control plane promises: rtnetlink and claims of addresses. Needs no privileges: loopback only.
+// What the kernel's side of the control plane promises: rtnetlink and claims of addresses. Needs no
+// privileges: loopback only.
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>

@@ -146,7 +146,8 @@ Test(table_writer, withdrawn_entries_wait_for_every_online_worker)
 	cr_assert_eq(rig_refresh(&r, &c, 0).code, 0);
 	table_writer_reclaim(w, r.now_ns);
 	cr_assert_eq(w->flows.n_free, n_free);
-	// One that is silent for long may be held up, and its workers may be in the middle of a burst.
+	// One that is silent for long may be held up, and its workers may be in the middle of a
+	// burst.
 	table_writer_reclaim(w, r.now_ns + 60 * RIG_S);
 	cr_assert_eq(w->flows.n_free, n_free);
 	// One that died holds nothing back.
@@ -237,7 +238,8 @@ Test(table_writer_hops, without_gateway_clients_are_learned_and_peers_unresolved
 	rig_close(&r);
 }
 
-// A control plane that starts again with other numbers of workers, while a dataplane lives or after it died.
+// A control plane that starts again with other numbers of workers, while a dataplane lives or after
+// it died.
 static void restart_with_workers(uint32_t n_workers)
 {
 	struct config *config = rig_config();

@@ -1,4 +1,5 @@
-// A control plane that starts takes over what its predecessor left, whole or half-finished (DESIGN of the contract, adoption).
+// A control plane that starts takes over what its predecessor left, whole or half-finished (DESIGN
+// of the contract, adoption).
 #include "tests/unit/controlplane/turn_rig.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-// Next hops of flows that were not known at first, and walks through all allocations: after route changes and reloads.
+// Next hops of flows that were not known at first, and walks through all allocations: after route
+// changes and reloads.
 #include "tests/unit/controlplane/turn_rig.h"
 
 #include "controlplane/turn/state.h"

@@ -1,5 +1,5 @@
-// A control plane without network and clock: real tables in a directory of its own, requests built and signed as a client
-// builds them, answers taken apart.
+// A control plane without network and clock: real tables in a directory of its own, requests built
+// and signed as a client builds them, answers taken apart.
 #ifndef TP_TEST_TURN_RIG_H
 #define TP_TEST_TURN_RIG_H
 
@@ -45,8 +45,8 @@ struct rig_request {
 	uint8_t transaction_id[12];
 };
 
-// Two users ("lab", "other"), one REST secret, relays 198.51.100.1 and 2001:4860::1, ports 50000-50099. The caller may change it
-// before rig_open, which takes it over.
+// Two users ("lab", "other"), one REST secret, relays 198.51.100.1 and 2001:4860::1, ports
+// 50000-50099. The caller may change it before rig_open, which takes it over.
 struct config *rig_config(void);
 void rig_config_add_user(struct config *c, const char *name, const char *password);
 void rig_config_add_rule(struct config *c, const char *prefix, uint8_t action);
