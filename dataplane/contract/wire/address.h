@@ -35,9 +35,14 @@ static inline bool ip_address_is_v4(const struct ip_address *a)
 
 static inline struct ip_address ip_address_from_v4(const uint8_t v4[4])
 {
-	struct ip_address a = { .bytes = { [10] = 0xff, [11] = 0xff } };
+	struct ip_address a;
+	uint64_t half[2] = { 0, 0 };
+	uint32_t word;
 
-	memcpy(a.bytes + 12, v4, 4);
+	// Two whole words: what is stored in pieces cannot be loaded again at once.
+	memcpy(&word, v4, sizeof(word));
+	half[1] = (uint64_t)word << 32 | __builtin_bswap32(0xffff);
+	memcpy(a.bytes, half, sizeof(half));
 	return a;
 }
 

@@ -48,7 +48,7 @@ int rtp_extension_overwrite(uint8_t *packet, const struct rtp_view *rtp, uint8_t
 int rtp_extension_renumber(uint8_t *packet, const struct rtp_view *rtp, uint8_t id, uint8_t new_id);
 
 // Adds an element behind the others of a packet that starts at `packet` and has `headroom_bytes` of writable room before it. The
-// payload stays where it is: the header moves up to 260 bytes down and the new start is *out. Padding at the block's end is
+// payload stays where it is: the header moves up to 264 bytes down and the new start is *out. Padding at the block's end is
 // used first. Without extension the packet gets a block, of one-byte form if the element fits one.
 // 0; -EINVAL for an id or length that the block's form (or any) cannot hold, for another profile, and for a malformed block or
 // one that ended early (an element behind id 15 would never be seen); -ENOSPC when the room or the block's 16-bit

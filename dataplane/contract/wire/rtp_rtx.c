@@ -38,7 +38,7 @@ int rtx_header_write(uint8_t *out, size_t capacity_bytes, const uint8_t *origina
 		     const struct rtp_view *rtp, uint8_t payload_type, uint16_t sequence,
 		     uint32_t ssrc)
 {
-	if (rtp->header_bytes + RTX_OSN_BYTES > capacity_bytes)
+	if (capacity_bytes < rtp->header_bytes + (size_t)RTX_OSN_BYTES)
 		return -ENOSPC;
 	memcpy(out, original, rtp->header_bytes);
 	out[0] &= (uint8_t)~0x20;
