@@ -12,9 +12,9 @@ enum { LABEL_RTP_KEY, LABEL_RTP_AUTH, LABEL_RTP_SALT, LABELS_PER_KIND };
 int dp_srtp_derive(const uint8_t *master_key, uint32_t key_bytes, const uint8_t *master_salt,
 		   uint32_t salt_bytes, uint8_t label, uint8_t *out, uint32_t n_bytes)
 {
-	const EVP_CIPHER *cipher = key_bytes == 16 ? EVP_aes_128_ctr() :
-				   key_bytes == 32 ? EVP_aes_256_ctr() :
-						     NULL;
+	const EVP_CIPHER *cipher = key_bytes == 16   ? EVP_aes_128_ctr()
+				   : key_bytes == 32 ? EVP_aes_256_ctr()
+						     : NULL;
 	EVP_CIPHER_CTX *ctx;
 	uint8_t iv[16] = { 0 };
 	int n;
@@ -38,7 +38,8 @@ int dp_srtp_derive(const uint8_t *master_key, uint32_t key_bytes, const uint8_t 
 }
 
 static int derive_set(const struct dp_srtp_profile_info *info, const uint8_t *master_key,
-		      const uint8_t *master_salt, uint8_t first_label, struct dp_srtp_session_keys *out)
+		      const uint8_t *master_salt, uint8_t first_label,
+		      struct dp_srtp_session_keys *out)
 {
 	int ret;
 

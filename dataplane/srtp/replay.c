@@ -1,6 +1,8 @@
 // Replay window. Pure; see replay.h for who owns the state.
 #include "dataplane/srtp/replay.h"
 
+#include <string.h>
+
 uint64_t replay_rtp_index(const struct replay_window *w, uint16_t sequence)
 {
 	uint64_t roc = w->highest >> 16;
@@ -27,9 +29,9 @@ enum replay_verdict replay_check(const struct replay_window *w, uint64_t index)
 	return w->seen[behind / 64] >> (behind % 64) & 1 ? REPLAY_SEEN : REPLAY_FRESH;
 }
 
-static void shift(struct replay_window *w, uint64_t by)
+static void shift(struct replay_window *w, uint32_t by)
 {
-	uint32_t words = (uint32_t)(by / 64);
+	uint32_t words = by / 64;
 	uint32_t bits = by % 64;
 
 	for (int32_t i = REPLAY_WORDS - 1; i >= 0; i--) {
@@ -48,16 +50,13 @@ void replay_record(struct replay_window *w, uint64_t index)
 
 	if (replay_check(w, index) != REPLAY_FRESH)
 		return;
-	if (!w->is_started || index - w->highest >= REPLAY_WINDOW_PKTS) {
-		if (!w->is_started || index > w->highest) {
-			for (uint32_t i = 0; i < REPLAY_WORDS; i++)
-				w->seen[i] = 0;
-			w->highest = index;
-			w->is_started = 1;
-		}
-	} else if (index > w->highest) {
-		shift(w, index - w->highest);
+	if (!w->is_started || index > w->highest) {
+		if (w->is_started && index - w->highest < REPLAY_WINDOW_PKTS)
+			shift(w, (uint32_t)(index - w->highest));
+		else
+			memset(w->seen, 0, sizeof(w->seen));
 		w->highest = index;
+		w->is_started = 1;
 	}
 	behind = w->highest - index;
 	w->seen[behind / 64] |= UINT64_C(1) << (behind % 64);
