@@ -7,6 +7,7 @@
 
 #include "dataplane/contract/wire/turn.h"
 #include "dataplane/header.h"
+#include "dataplane/relay_channel.h"
 
 #define PREFETCH_AHEAD 4
 static_assert(sizeof(struct shm_usage) == 16, "prefetches one line that holds the flow's usage");
@@ -141,6 +142,15 @@ static void count_relayed(struct dp_worker *w, const struct dp_packet *p)
 	w->count[DP_COUNTER_HAIRPIN] += p->is_hairpin;
 }
 
+// It is on its way.
+static inline void account(struct dp_worker *w, const struct dp_packet *p)
+{
+	dp_relay_account(w, p->flow, p);
+	if (p->is_hairpin)
+		dp_relay_account(w, p->up_flow, p);
+	count_relayed(w, p);
+}
+
 static uint16_t checksum_of(const struct dp_packet *p, uint32_t received, uint64_t sent)
 {
 	uint32_t sum = (uint16_t)~p->view.udp_checksum_be;
@@ -238,10 +248,7 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 		w->count[DP_DROP_NO_MBUF]++;
 		return;
 	}
-	dp_relay_account(w, p->flow, p);
-	if (p->is_hairpin)
-		dp_relay_account(w, p->up_flow, p);
-	count_relayed(w, p);
+	account(w, p);
 }
 
 void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
@@ -249,6 +256,9 @@ void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		if (i + PREFETCH_AHEAD < n)
 			rte_prefetch0(&w->usage[dp_flow_idx(w, in[i + PREFETCH_AHEAD]->flow)]);
-		relay_one(w, in[i]);
+		if (likely(dp_relay_channel_v4(w, in[i])))
+			account(w, in[i]);
+		else
+			relay_one(w, in[i]);
 	}
 }
