@@ -1,15 +1,8 @@
 // First look at a packet: is it ours, and what kind of work is it? Worker thread; writes the packet
 // and the lists.
-#include <rte_prefetch.h>
-
 #include "dataplane/contract/wire/demux.h"
 #include "dataplane/contract/wire/turn.h"
 #include "dataplane/worker.h"
-
-// Packets ahead whose headers are fetched while this one is looked at.
-#define PREFETCH_AHEAD 4
-static_assert(PREFETCH_AHEAD < DP_BURST,
-	      "prefetches the first two lines of the frame: headers and STUN header");
 
 // {client, listener} of a packet, for the kinds that begin there.
 static void client_key(struct dp_packet *p, enum shm_flow_kind kind, uint16_t channel_be)
@@ -218,13 +211,8 @@ static void classify_one(struct dp_worker *w, struct dp_packet *p)
 void dp_classify_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n) {
-			const uint8_t *next =
-				rte_pktmbuf_mtod(in[i + PREFETCH_AHEAD]->mbuf, const uint8_t *);
-
-			rte_prefetch0(next);
-			rte_prefetch0(next + RTE_CACHE_LINE_SIZE);
-		}
+		if (i + DP_FRAMES_AHEAD < n)
+			dp_prefetch_frame(in[i + DP_FRAMES_AHEAD]->mbuf);
 		classify_one(w, in[i]);
 	}
 }

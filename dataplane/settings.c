@@ -62,6 +62,7 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 		bool relays = (from->flags & SHM_LOCAL_F_RELAY) != 0;
 
 		memcpy(to->address.bytes, from->address, sizeof(from->address));
+		s->local_address[i] = to->address;
 		to->is_v4 = ip_address_is_v4(&to->address);
 		to->port_idx = from->port_idx;
 		to->relay_port_min = relays ? from->relay_port_min : 1;

@@ -32,7 +32,8 @@ struct dp_settings {
 	uint32_t realm_bytes;
 	char realm[sizeof(((struct shm_settings *)0)->realm)];
 	uint8_t challenge_secret[16];
-	uint8_t local_slot[DP_LOCAL_SLOTS]; // local_idx by address, open addressing
+	uint8_t local_slot[DP_LOCAL_SLOTS];              // local_idx by address, open addressing
+	struct ip_address local_address[SHM_LOCALS_MAX]; // those of `local`, side by side
 	struct dp_local local[SHM_LOCALS_MAX];
 	struct peer_rule peer_rule[SHM_PEER_RULES_MAX];
 	struct peer_local peer_local[SHM_LOCALS_MAX];
@@ -71,7 +72,7 @@ static inline uint8_t dp_local_find(const struct dp_settings *s, const struct ip
 		uint8_t idx = s->local_slot[slot];
 
 		// At most a quarter of the slots is taken, so a free one ends the search.
-		if (idx == DP_LOCAL_NONE || ip_address_equal(&s->local[idx].address, a))
+		if (idx == DP_LOCAL_NONE || ip_address_equal(&s->local_address[idx], a))
 			return idx;
 	}
 }

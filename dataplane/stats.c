@@ -29,7 +29,7 @@ uint32_t dp_stats_latency_bucket(uint64_t ns)
 
 void dp_stats_latency(struct dp_worker *w, uint64_t tsc)
 {
-	uint64_t ns = (uint64_t)((__uint128_t)tsc * 1000000000u / w->tsc_hz);
+	uint64_t ns = (uint64_t)((__uint128_t)tsc * w->ns_per_tsc_q32 >> 32);
 	uint64_t *bucket = &w->state->latency[dp_stats_latency_bucket(ns)];
 
 	__atomic_store_n(bucket, *bucket + 1, __ATOMIC_RELAXED);

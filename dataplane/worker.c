@@ -95,6 +95,7 @@ int dp_worker_create(struct dp_shared *shared, uint32_t worker_idx, struct dp_wo
 	w->shared = shared;
 	w->worker_idx = worker_idx;
 	w->tsc_hz = rte_get_tsc_hz();
+	w->ns_per_tsc_q32 = (NS_PER_SEC << 32) / w->tsc_hz;
 	w->now_ns = clock_ns(CLOCK_MONOTONIC);
 	w->wall_off_ns = clock_ns(CLOCK_REALTIME) - w->now_ns;
 	w->last_tsc = rte_rdtsc();
@@ -167,6 +168,9 @@ void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **m
 		struct dp_packet *p = &w->packet[n_in];
 		struct rte_mbuf *m = mbuf[i];
 
+		// The first frames of the burst; classification fetches the others as it goes.
+		if (i < DP_FRAMES_AHEAD)
+			dp_prefetch_frame(m);
 		w->count[DP_COUNTER_RX_BYTES] += m->pkt_len;
 		if (unlikely(m->nb_segs > 1)) {
 			m = dp_reassembly_linearise(w, m);

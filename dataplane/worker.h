@@ -4,6 +4,7 @@
 #define TP_DP_WORKER_H
 
 #include <rte_ip_frag.h>
+#include <rte_prefetch.h>
 
 #include "dataplane/drop_reason.h"
 #include "dataplane/packet.h"
@@ -89,7 +90,8 @@ struct dp_worker {
 	uint64_t last_tsc;
 	uint64_t last_heartbeat_tsc;
 	uint64_t tsc_hz;
-	uint32_t n_idle; // polls in a row that moved nothing
+	uint64_t ns_per_tsc_q32; // 32 fractional bits
+	uint32_t n_idle;         // polls in a row that moved nothing
 
 	struct dp_source_limit sources;
 	struct dp_settings settings;
@@ -157,6 +159,18 @@ void dp_stats_latency(struct dp_worker *w, uint64_t tsc);
 uint32_t dp_stats_latency_bucket(uint64_t ns);
 
 // ---- small things on the path
+
+// Packets ahead of the one in work whose frames are fetched.
+#define DP_FRAMES_AHEAD 4
+
+// Headers and STUN header: the first two lines.
+static inline void dp_prefetch_frame(const struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	rte_prefetch0(frame);
+	rte_prefetch0(frame + RTE_CACHE_LINE_SIZE);
+}
 
 static inline void dp_list_add(struct dp_worker *w, enum dp_stage stage, struct dp_packet *p)
 {
