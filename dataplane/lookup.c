@@ -163,6 +163,21 @@ static void resolve_peer_permission(struct dp_worker *w, struct dp_packet *p,
 	forward_down(w, p, f);
 }
 
+// What is kept per flow entry is fetched while the first packets are decided.
+static void prefetch_flow_state(const struct dp_worker *w, const struct shm_flow *const *flow,
+				uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t idx;
+
+		if (flow[i] == NULL)
+			continue;
+		idx = dp_flow_idx(w, flow[i]);
+		rte_prefetch0(&w->usage[idx]);
+		rte_prefetch0(&w->verdict[idx]);
+	}
+}
+
 void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 {
 	const struct shm_flow_key *key[DP_BURST];
@@ -175,6 +190,7 @@ void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 		key[i] = &in[i]->key;
 	shm_flow_lookup_bulk(&w->shared->flows, key, n, flow);
+	prefetch_flow_state(w, flow, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct dp_packet *p = in[i];
 		bool needs_another;
@@ -194,6 +210,7 @@ void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 	for (uint32_t i = 0; i < n_again; i++)
 		key[i] = &again[i]->key;
 	shm_flow_lookup_bulk(&w->shared->flows, key, n_again, flow);
+	prefetch_flow_state(w, flow, n_again);
 	for (uint32_t i = 0; i < n_again; i++) {
 		if (again[i]->kind == DP_KIND_UP_CHANNEL)
 			drop_channel_miss(w, again[i], flow[i]);

@@ -3,14 +3,9 @@
 // packet's buffer and the usage of its flow.
 #include "dataplane/relay.h"
 
-#include <rte_prefetch.h>
-
 #include "dataplane/contract/wire/turn.h"
 #include "dataplane/header.h"
 #include "dataplane/relay_channel.h"
-
-#define PREFETCH_AHEAD 4
-static_assert(sizeof(struct shm_usage) == 16, "prefetches one line that holds the flow's usage");
 
 // RFC 7915 §5.1: below the least IPv6 MTU a translated packet may be fragmented on its way.
 #define V4_FROM_V6_DF_BYTES 1260
@@ -254,8 +249,6 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		if (i + PREFETCH_AHEAD < n)
-			rte_prefetch0(&w->usage[dp_flow_idx(w, in[i + PREFETCH_AHEAD]->flow)]);
 		if (likely(dp_relay_channel_v4(w, in[i])))
 			account(w, in[i]);
 		else
