@@ -269,7 +269,7 @@ Test(av1_payload, aggregation_header)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct av1_aggregation_header h;
+		struct av1_aggregation_header h = { 0 };
 		const uint8_t *p = guarded_copy(cases[i].payload, cases[i].len_bytes);
 
 		cr_assert_eq(av1_aggregation_header_parse(p, cases[i].len_bytes, &h), cases[i].ok);
