@@ -20,7 +20,8 @@ struct raw {
 	uint32_t n_keys;
 	uint32_t next;
 	uint32_t profile;
-	IMB_JOB jobs[RAW_BURST];
+	IMB_JOB cipher_jobs[RAW_BURST];
+	IMB_JOB hash_jobs[RAW_BURST];
 	uint8_t tags[RAW_BURST][20];
 };
 
@@ -39,6 +40,21 @@ struct raw *raw_open(uint32_t profile, uint32_t n_keys)
 	init_mb_mgr_auto(raw->manager, NULL);
 	raw->n_keys = n_keys;
 	raw->profile = profile;
+	for (uint32_t i = 0; i < RAW_BURST; i++) {
+		raw->cipher_jobs[i] = (IMB_JOB){
+			.key_len_in_bytes = 16,
+			.iv_len_in_bytes = 16,
+			.cipher_mode = IMB_CIPHER_CNTR,
+			.cipher_direction = IMB_DIR_ENCRYPT,
+			.hash_alg = IMB_AUTH_NULL,
+		};
+		raw->hash_jobs[i] = (IMB_JOB){
+			.auth_tag_output = raw->tags[i],
+			.auth_tag_output_len_in_bytes = 20,
+			.cipher_mode = IMB_CIPHER_NULL,
+			.hash_alg = IMB_AUTH_HMAC_SHA_1,
+		};
+	}
 	for (uint32_t i = 0; i < n_keys; i++) {
 		for (uint32_t k = 0; k < sizeof(key); k++)
 			key[k] = (uint8_t)random();
@@ -56,33 +72,21 @@ struct raw *raw_open(uint32_t profile, uint32_t n_keys)
 static void counter_burst(struct raw *raw, struct raw_key *const *keys, const uint8_t *src,
 			  uint8_t *const *dst, uint32_t n_bytes, const uint8_t *iv)
 {
-	for (uint32_t i = 0; i < RAW_BURST; i++)
-		raw->jobs[i] = (IMB_JOB){
-			.enc_keys = keys[i]->schedule,
-			.dec_keys = keys[i]->schedule,
-			.key_len_in_bytes = 16,
-			.src = src,
-			.dst = dst[i] + HEADER_BYTES,
-			.msg_len_to_cipher_in_bytes = n_bytes,
-			.iv = iv,
-			.iv_len_in_bytes = 16,
-			.cipher_mode = IMB_CIPHER_CNTR,
-			.cipher_direction = IMB_DIR_ENCRYPT,
-			.hash_alg = IMB_AUTH_NULL,
-		};
-	IMB_SUBMIT_CIPHER_BURST(raw->manager, raw->jobs, RAW_BURST, IMB_CIPHER_CNTR,
+	for (uint32_t i = 0; i < RAW_BURST; i++) {
+		raw->cipher_jobs[i].enc_keys = keys[i]->schedule;
+		raw->cipher_jobs[i].dec_keys = keys[i]->schedule;
+		raw->cipher_jobs[i].src = src;
+		raw->cipher_jobs[i].dst = dst[i] + HEADER_BYTES;
+		raw->cipher_jobs[i].msg_len_to_cipher_in_bytes = n_bytes;
+		raw->cipher_jobs[i].iv = iv;
+		raw->hash_jobs[i].src = dst[i];
+		raw->hash_jobs[i].msg_len_to_hash_in_bytes = HEADER_BYTES + n_bytes + 4;
+		raw->hash_jobs[i].u.HMAC._hashed_auth_key_xor_ipad = keys[i]->half;
+		raw->hash_jobs[i].u.HMAC._hashed_auth_key_xor_opad = keys[i]->half;
+	}
+	IMB_SUBMIT_CIPHER_BURST(raw->manager, raw->cipher_jobs, RAW_BURST, IMB_CIPHER_CNTR,
 				IMB_DIR_ENCRYPT, IMB_KEY_128_BYTES);
-	for (uint32_t i = 0; i < RAW_BURST; i++)
-		raw->jobs[i] = (IMB_JOB){
-			.src = dst[i],
-			.msg_len_to_hash_in_bytes = HEADER_BYTES + n_bytes + 4,
-			.auth_tag_output = raw->tags[i],
-			.auth_tag_output_len_in_bytes = 20,
-			.u.HMAC = { keys[i]->half, keys[i]->half },
-			.cipher_mode = IMB_CIPHER_NULL,
-			.hash_alg = IMB_AUTH_HMAC_SHA_1,
-		};
-	IMB_SUBMIT_HASH_BURST(raw->manager, raw->jobs, RAW_BURST, IMB_AUTH_HMAC_SHA_1);
+	IMB_SUBMIT_HASH_BURST(raw->manager, raw->hash_jobs, RAW_BURST, IMB_AUTH_HMAC_SHA_1);
 }
 
 void raw_burst(struct raw *raw, const uint8_t *src, uint8_t *const *dst, uint32_t n_bytes)

@@ -16,7 +16,8 @@
 struct ipsec_mb_state {
 	IMB_MGR *manager;
 	const char *name;
-	IMB_JOB jobs[SRTP_BURST_MAX];
+	IMB_JOB cipher_jobs[SRTP_BURST_MAX]; // what is the same for every packet is set once
+	IMB_JOB hash_jobs[SRTP_BURST_MAX];
 	struct srtp_op *ciphered[SRTP_BURST_MAX]; // op of a cipher job
 	uint8_t tags[SRTP_BURST_MAX][SHA1_BYTES];
 };
@@ -35,6 +36,23 @@ struct ipsec_mb_key {
 	size_t size_bytes; // behind, so that the key's own lines are whole
 };
 static_assert(SRTP_BURST_MAX <= IMB_MAX_BURST_SIZE, "one call takes a burst");
+
+static void jobs_prepare(struct ipsec_mb_state *s, uint32_t i)
+{
+	s->cipher_jobs[i] = (IMB_JOB){
+		.key_len_in_bytes = 16,
+		.iv_len_in_bytes = 16,
+		.cipher_mode = IMB_CIPHER_CNTR,
+		.cipher_direction = IMB_DIR_ENCRYPT,
+		.hash_alg = IMB_AUTH_NULL,
+	};
+	s->hash_jobs[i] = (IMB_JOB){
+		.auth_tag_output = s->tags[i],
+		.auth_tag_output_len_in_bytes = SHA1_BYTES,
+		.cipher_mode = IMB_CIPHER_NULL,
+		.hash_alg = IMB_AUTH_HMAC_SHA_1,
+	};
+}
 
 static int ipsec_mb_open(enum dp_srtp_isa isa, void **state)
 {
@@ -71,6 +89,8 @@ static int ipsec_mb_open(enum dp_srtp_isa isa, void **state)
 		return -ENOTSUP;
 	}
 	choices[choice].init(s->manager);
+	for (uint32_t i = 0; i < SRTP_BURST_MAX; i++)
+		jobs_prepare(s, i);
 	s->name = choices[choice].name;
 	*state = s;
 	return 0;
@@ -149,6 +169,17 @@ static void prefetch_key(const struct srtp_op *op)
 		__builtin_prefetch(k + at);
 }
 
+// In constant time, and without a call.
+static bool tag_is_equal(const uint8_t *a, const uint8_t *b)
+{
+	uint64_t x[2];
+	uint64_t y[2];
+
+	memcpy(x, a, sizeof(x));
+	memcpy(y, b, sizeof(y));
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
 static void gcm_burst(struct ipsec_mb_state *s, bool is_128, bool is_seal,
 		      struct srtp_op *const *ops, uint32_t n)
 {
@@ -166,9 +197,7 @@ static void gcm_burst(struct ipsec_mb_state *s, bool is_128, bool is_seal,
 			prefetch_key(ops[i + PREFETCH_AHEAD]);
 		gcm(&k->gcm, &scratch, op->dst, op->src, op->cipher_bytes, op->iv, op->authed,
 		    op->authed_bytes, is_seal ? op->tag : tag, sizeof(tag));
-		op->status = is_seal || CRYPTO_memcmp(tag, op->tag, sizeof(tag)) == 0
-				     ? DP_SRTP_OK
-				     : DP_SRTP_FORGED;
+		op->status = is_seal || tag_is_equal(tag, op->tag) ? DP_SRTP_OK : DP_SRTP_FORGED;
 	}
 }
 
@@ -179,30 +208,26 @@ static void counter_burst(struct ipsec_mb_state *s, struct srtp_op *const *ops, 
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct ipsec_mb_key *k = ops[i]->key;
+		IMB_JOB *job;
 
 		if (ops[i]->status != DP_SRTP_OK || ops[i]->cipher_bytes == 0)
 			continue;
 		s->ciphered[n_jobs] = ops[i];
-		s->jobs[n_jobs++] = (IMB_JOB){
-			.enc_keys = k->counter.schedule,
-			.dec_keys = k->counter.schedule,
-			.key_len_in_bytes = 16,
-			.src = ops[i]->src,
-			.dst = ops[i]->dst,
-			.msg_len_to_cipher_in_bytes = ops[i]->cipher_bytes,
-			.iv = ops[i]->iv,
-			.iv_len_in_bytes = 16,
-			.cipher_mode = IMB_CIPHER_CNTR,
-			.cipher_direction = IMB_DIR_ENCRYPT,
-			.hash_alg = IMB_AUTH_NULL,
-		};
+		job = &s->cipher_jobs[n_jobs++];
+		job->enc_keys = k->counter.schedule;
+		job->dec_keys = k->counter.schedule;
+		job->src = ops[i]->src;
+		job->dst = ops[i]->dst;
+		job->msg_len_to_cipher_in_bytes = ops[i]->cipher_bytes;
+		job->iv = ops[i]->iv;
+		job->status = IMB_STATUS_BEING_PROCESSED;
 	}
 	if (n_jobs == 0)
 		return;
-	IMB_SUBMIT_CIPHER_BURST(s->manager, s->jobs, n_jobs, IMB_CIPHER_CNTR, IMB_DIR_ENCRYPT,
-				IMB_KEY_128_BYTES);
+	IMB_SUBMIT_CIPHER_BURST(s->manager, s->cipher_jobs, n_jobs, IMB_CIPHER_CNTR,
+				IMB_DIR_ENCRYPT, IMB_KEY_128_BYTES);
 	for (uint32_t i = 0; i < n_jobs; i++) {
-		if (s->jobs[i].status != IMB_STATUS_COMPLETED)
+		if (s->cipher_jobs[i].status != IMB_STATUS_COMPLETED)
 			s->ciphered[i]->status = DP_SRTP_FAILED;
 	}
 }
@@ -212,21 +237,18 @@ static void hmac_burst(struct ipsec_mb_state *s, struct srtp_op *const *ops, uin
 {
 	for (uint32_t i = 0; i < n; i++) {
 		const struct ipsec_mb_key *k = ops[i]->key;
+		IMB_JOB *job = &s->hash_jobs[i];
 
-		s->jobs[i] = (IMB_JOB){
-			.src = ops[i]->authed,
-			.msg_len_to_hash_in_bytes = ops[i]->authed_bytes,
-			.auth_tag_output = s->tags[i],
-			.auth_tag_output_len_in_bytes = SHA1_BYTES,
-			.u.HMAC = { k->counter.inner, k->counter.outer },
-			.cipher_mode = IMB_CIPHER_NULL,
-			.hash_alg = IMB_AUTH_HMAC_SHA_1,
-		};
+		job->src = ops[i]->authed;
+		job->msg_len_to_hash_in_bytes = ops[i]->authed_bytes;
+		job->u.HMAC._hashed_auth_key_xor_ipad = k->counter.inner;
+		job->u.HMAC._hashed_auth_key_xor_opad = k->counter.outer;
+		job->status = IMB_STATUS_BEING_PROCESSED;
 	}
-	IMB_SUBMIT_HASH_BURST(s->manager, s->jobs, n, IMB_AUTH_HMAC_SHA_1);
+	IMB_SUBMIT_HASH_BURST(s->manager, s->hash_jobs, n, IMB_AUTH_HMAC_SHA_1);
 	for (uint32_t i = 0; i < n; i++)
-		ops[i]->status =
-			s->jobs[i].status == IMB_STATUS_COMPLETED ? DP_SRTP_OK : DP_SRTP_FAILED;
+		ops[i]->status = s->hash_jobs[i].status == IMB_STATUS_COMPLETED ? DP_SRTP_OK
+										: DP_SRTP_FAILED;
 }
 
 static bool is_gcm(uint32_t profile)

@@ -69,6 +69,18 @@ static void range_set(struct srtp_op *op, bool has_cipher, const uint8_t *src, u
 	op->cipher_bytes = 0;
 }
 
+// The sizes are few and small: no call is worth it.
+static void tag_copy(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+	if (n == 16) {
+		memcpy(to, from, 16);
+	} else if (n == 10) {
+		memcpy(to, from, 10);
+	} else {
+		memcpy(to, from, n);
+	}
+}
+
 enum dp_srtp_status srtp_operation_protect(const struct dp_srtp_protect *p, struct srtp_op *op)
 {
 	const struct dp_srtp_context *context = p->context;
@@ -131,7 +143,7 @@ enum dp_srtp_status srtp_operation_unprotect(struct dp_srtp_unprotect *p, struct
 	op->is_rtcp = 0;
 	op->is_encrypted = 1;
 	op->status = DP_SRTP_FAILED;
-	memcpy(op->tag, op->tag_at, op->tag_bytes);
+	tag_copy(op->tag, op->tag_at, op->tag_bytes);
 	if (p->plain != p->packet)
 		memcpy(p->plain, p->packet, header);
 	range_set(op, info->cipher != DP_SRTP_CIPHER_NULL, p->packet + header, p->plain + header,
@@ -144,7 +156,7 @@ enum dp_srtp_status srtp_operation_unprotect(struct dp_srtp_unprotect *p, struct
 	return DP_SRTP_OK;
 }
 
-// What both directions of SRTCP share. `n` counts the plaintext, and `word_at` is where E flag and index stand for HMAC.
+// What both directions of SRTCP share. `n` counts the plaintext, `word` is E flag and index.
 static void rtcp_set(const struct dp_srtp_context *context, uint8_t *packet, uint32_t n,
 		     uint32_t word, struct srtp_op *op)
 {
@@ -203,7 +215,7 @@ uint32_t srtp_operation_finish_protect(const struct dp_srtp_context *context,
 		memset(op->packet, 0, op->packet_bytes);
 		return 0;
 	}
-	memcpy(op->tag_at, op->tag, op->tag_bytes);
+	tag_copy(op->tag_at, op->tag, op->tag_bytes);
 	if (!op->is_rtcp)
 		return op->packet_bytes + op->tag_bytes;
 	if (is_gcm(context))
@@ -218,7 +230,7 @@ uint32_t srtp_operation_finish_unprotect(const struct dp_srtp_context *context,
 	uint32_t n = op->packet_bytes - op->tag_bytes - (op->is_rtcp ? DP_SRTCP_TRAILER_BYTES : 0);
 
 	if (!op->is_rtcp)
-		memcpy(op->tag_at, op->tag, op->tag_bytes);
+		tag_copy(op->tag_at, op->tag, op->tag_bytes);
 	if (op->status != DP_SRTP_OK) {
 		memset(op->plain, 0, n);
 		return 0;
