@@ -51,6 +51,7 @@ struct rtcp_fir_entry {
 
 // -EINVAL for another message and when the FCI is empty or no multiple of 8 bytes; the number of entries otherwise.
 int rtcp_fir_parse(const struct rtcp_view *v, struct rtcp_feedback *out);
+// The entry i, below that number.
 struct rtcp_fir_entry rtcp_fir_entry_read(const struct rtcp_feedback *feedback, uint32_t i);
 
 struct rtcp_remb {

@@ -9,7 +9,7 @@
 #define RTCP_TWCC_TICKS_PER_UNIT 256  // of the reference time, 64 ms
 #define RTCP_TWCC_STATUSES_MAX   1024 // of one message that we build
 #define RTCP_TWCC_LOST           INT64_MIN
-// The reference time is 24 bits signed, so ticks repeat after that many (12 days).
+// The reference time is 24 bits signed, so ticks are known modulo 2 to the power of this (12 days).
 #define RTCP_TWCC_TICKS_WRAP_LOG2 32
 
 struct rtcp_twcc {
@@ -29,7 +29,7 @@ struct rtcp_twcc {
 // the last status are ignored.
 int rtcp_twcc_parse(const struct rtcp_view *v, struct rtcp_twcc *out);
 
-// One packet's fate. arrival_ticks only if received; it is on the sender's of the feedback clock, modulo 2^32.
+// One packet's fate. arrival_ticks is meant only if received: when, on the clock of who sent the feedback, modulo 2^32.
 struct rtcp_twcc_status {
 	uint16_t sequence;
 	bool received;

@@ -159,6 +159,25 @@ Test(rtcp, rfc3550_6_5_sdes)
 	cr_assert_eq(rtcp_sdes_next(&r, &item), 0);
 }
 
+// An item that ends at a word is followed by a whole word of zeros before the next chunk.
+Test(rtcp, rfc3550_6_5_sdes_item_that_fills_its_word)
+{
+	static const uint8_t body[] = { 0, 0, 0, 1, 1, 2, 'a', 'b', 0, 0, 0, 0,
+					0, 0, 0, 2, 1, 2, 'c', 'd', 0, 0, 0, 0 };
+	struct rtcp_view v = { .body = guarded_copy(body, sizeof(body)),
+			       .body_bytes = sizeof(body),
+			       .type = RTCP_TYPE_SDES,
+			       .count = 2 };
+	struct rtcp_sdes_reader r = rtcp_sdes_reader_init(&v);
+	struct rtcp_sdes_item item;
+
+	cr_assert_eq(rtcp_sdes_next(&r, &item), 1);
+	cr_assert(item.ssrc == 1 && item.text[1] == 'b');
+	cr_assert_eq(rtcp_sdes_next(&r, &item), 1);
+	cr_assert(item.ssrc == 2 && item.text[1] == 'd');
+	cr_assert_eq(rtcp_sdes_next(&r, &item), 0);
+}
+
 // Cut anywhere, the walk over the items ends with a fault and never leaves the body.
 Test(rtcp, rfc3550_6_5_sdes_truncated_at_every_length)
 {
