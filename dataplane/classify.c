@@ -127,7 +127,7 @@ static void classify_peer(struct dp_worker *w, struct dp_packet *p)
 	p->data_offset = p->view.payload_offset;
 	p->data_bytes = p->view.payload_bytes;
 	client_key(p, SHM_FLOW_PEER, 0);
-	dp_list_add(w, DP_STAGE_LOOKUP, p);
+	dp_list_add(w, DP_STAGE_LOOKUP_DOWN, p);
 }
 
 // No host sends from there: "this" network, loopback, multicast, class E and broadcast; a group as

@@ -159,6 +159,18 @@ static void run(struct dp_worker *w, enum dp_stage stage,
 		burst(w, l->pkt, n);
 }
 
+// One lookup for both directions, but each by itself in it and in all stages behind: where they
+// alternate at random, every branch over the direction is a guess.
+static void lookup_join(struct dp_worker *w)
+{
+	struct dp_list *to = &w->list[DP_STAGE_LOOKUP];
+	struct dp_list *down = &w->list[DP_STAGE_LOOKUP_DOWN];
+
+	for (uint32_t i = 0; i < down->count; i++)
+		to->pkt[to->count++] = down->pkt[i];
+	down->count = 0;
+}
+
 void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n)
 {
 	struct dp_packet *in[DP_BURST];
@@ -190,6 +202,7 @@ void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **m
 	// A reassembled datagram may turn out to be a fragment again.
 	while (w->list[DP_STAGE_REASSEMBLY].count > 0)
 		run(w, DP_STAGE_REASSEMBLY, dp_reassembly_burst);
+	lookup_join(w);
 	run(w, DP_STAGE_LOOKUP, dp_lookup_burst);
 	run(w, DP_STAGE_HAIRPIN, dp_hairpin_burst);
 	run(w, DP_STAGE_RELAY, dp_relay_burst);

@@ -23,6 +23,7 @@ struct dp_list {
 
 enum dp_stage {
 	DP_STAGE_LOOKUP = 0,
+	DP_STAGE_LOOKUP_DOWN, // from peers: looked up together with the others, behind them
 	DP_STAGE_RELAY,
 	DP_STAGE_HAIRPIN,
 	DP_STAGE_BINDING,
