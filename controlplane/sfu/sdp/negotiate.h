@@ -26,6 +26,8 @@ struct sdp_policy_codec {
 	uint8_t packetization_mode;
 };
 
+// For a watcher, `codecs` holds what the publisher sends; for what is not sent (yet), sections are taken all
+// the same and answered as inactive (struct sdp_answer_source).
 struct sdp_policy {
 	enum sdp_role role;
 	struct sdp_policy_codec codecs[SDP_POLICY_CODECS_MAX];

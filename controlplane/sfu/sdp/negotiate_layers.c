@@ -1,6 +1,11 @@
 // The streams of a publisher's section: simulcast by rid, or SSRCs (RFC 8851, 8853, 5576). Pure, any thread.
 #include "controlplane/sfu/sdp/negotiate_private.h"
 
+static bool has_room(const struct sdp_policy *policy, const struct sdp_kept_media *m)
+{
+	return m->n_layers < policy->layers_max && m->n_layers < SDP_LAYERS_MAX;
+}
+
 static const struct sdp_rid *find_rid(const struct sdp_media *offered, struct sdp_text id)
 {
 	for (uint32_t i = 0; i < offered->n_rids; i++)
@@ -45,7 +50,7 @@ static void keep_rids(const struct sdp_policy *policy, struct sdp_kept_media *m)
 {
 	const struct sdp_simulcast *s = &m->offered->simulcast;
 
-	for (uint32_t i = 0; i < s->n_send && m->n_layers < policy->layers_max; i++)
+	for (uint32_t i = 0; i < s->n_send && has_room(policy, m); i++)
 		for (uint32_t j = 0; j < s->send[i].n_alternatives; j++)
 			if (add_rid(m, s->send[i].alternatives[j].rid,
 				    s->send[i].alternatives[j].is_paused))
@@ -82,7 +87,7 @@ static void keep_ssrcs(const struct sdp_policy *policy, struct sdp_kept_media *m
 	for (uint32_t i = 0; i < offered->n_ssrc_groups && m->n_layers == 0; i++) {
 		const struct sdp_ssrc_group *g = &offered->ssrc_groups[i];
 
-		for (uint32_t j = 0; j < g->n_ssrcs && m->n_layers < policy->layers_max; j++)
+		for (uint32_t j = 0; j < g->n_ssrcs && has_room(policy, m); j++)
 			if (sdp_text_is(g->semantics, "SIM"))
 				add_ssrc(m, g->ssrcs[j]);
 	}

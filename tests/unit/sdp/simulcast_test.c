@@ -62,6 +62,11 @@ Test(rfc8853, more_layers_than_configured_are_left_out)
 	sdp_rig_policy.layers_max = 2;
 	cr_assert_eq(video()->n_layers, 2);
 	cr_assert_not_null(strstr(sdp_rig_answer, "a=simulcast:recv q;h\r\n"));
+	sdp_rig_edit("send q;h;f", "send q;h;f;1;2;3");
+	sdp_rig_edit("a=rid:f send",
+		     "a=rid:f send\r\na=rid:1 send\r\na=rid:2 send\r\na=rid:3 send");
+	sdp_rig_policy.layers_max = UINT8_MAX;
+	cr_assert_eq(video()->n_layers, SDP_LAYERS_MAX);
 }
 
 Test(rfc8853, malformed_lines_are_refused)
