@@ -33,6 +33,20 @@ const browsers = {
 };
 export const browserNames = Object.keys(browsers);
 
+// The last process of a browser may outlive the signal by a moment, and still write.
+async function removeProfile(profile) {
+	for (let i = 0; ; i++) {
+		try {
+			rmSync(profile, { recursive: true, force: true });
+			return;
+		} catch (e) {
+			if (e.code !== 'ENOTEMPTY' || i === 20)
+				throw e;
+			await wait(100);
+		}
+	}
+}
+
 // Calls onPost(path, body) for every post of the page until it says that it is done. What onPost returns,
 // { status, body } or nothing, is the response. Returns undefined or what went wrong.
 export async function runPage(browserName, page, onPost) {
@@ -63,7 +77,21 @@ export async function runPage(browserName, page, onPost) {
 	}).listen(0, '127.0.0.1');
 	await new Promise((resolve) => server.once('listening', resolve));
 	const [program, args] = browsers[browserName](profile, `http://localhost:${server.address().port}/`);
-	const browser = spawn(program, args, { stdio: 'ignore' });
+	// A group of its own: the browser's own children still write to the profile when it has ended.
+	const browser = spawn(program, args, { stdio: 'ignore', detached: true });
+	const killAll = () => {
+		try {
+			process.kill(-browser.pid, 'SIGKILL');
+		} catch (e) {
+			if (e.code !== 'ESRCH')
+				throw e;
+		}
+	};
+	for (const signal of ['SIGTERM', 'SIGINT'])
+		process.once(signal, () => {
+			killAll();
+			process.exit(1);
+		});
 	const exited = new Promise((resolve) => browser.once('exit', resolve));
 	const fault = await Promise.race([
 		finished,
@@ -72,9 +100,9 @@ export async function runPage(browserName, page, onPost) {
 	]);
 	browser.kill('SIGTERM');
 	await Promise.race([exited, wait(5000)]);
-	browser.kill('SIGKILL');
+	killAll();
 	server.close();
 	server.closeAllConnections();
-	rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+	await removeProfile(profile);
 	return fault;
 }
