@@ -47,8 +47,8 @@ static void classify_send(struct dp_worker *w, struct dp_packet *p)
 		dp_drop(w, p, DP_DROP_BAD_SEND);
 		return;
 	}
-	// RFC 8656 §11.2: without support for DONT-FRAGMENT (an Allocate with it is answered 420) it is an
-	// unknown attribute.
+	// RFC 8656 §11.2: without support for DONT-FRAGMENT (an Allocate with it is answered 420)
+	// it is an unknown attribute.
 	if (send.peer.port_be == 0 || send.dont_fragment) {
 		dp_drop(w, p, DP_DROP_BAD_SEND);
 		return;

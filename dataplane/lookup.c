@@ -1,6 +1,6 @@
 // From packets to flows: one bulk lookup for the whole burst, a second one for what needs a
-// permission, or the reason why it is dropped. Decides where a packet goes and why not. Worker thread; writes the packets and the
-// lists.
+// permission, or the reason why it is dropped. Decides where a packet goes and why not. Worker
+// thread; writes the packets and the lists.
 #include "dataplane/worker.h"
 
 static_assert(DP_BURST <= SHM_FLOW_BULK_MAX, "a burst is one bulk lookup");

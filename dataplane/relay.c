@@ -109,8 +109,9 @@ static bool set_extent(struct rte_mbuf *m, int32_t frame_offset, uint32_t length
 	return true;
 }
 
-// RFC 8656 §13–16. From IPv4 DF counts, whatever the other side is. IPv6 to IPv4 sets it by size, but
-// not for what came in fragments (RFC 7915 §5.1, §5.1.1). IPv6 to IPv6: we are the source and may.
+// RFC 8656 §13–16. From IPv4 DF counts, whatever the other side is. IPv6 to IPv4 sets it by size,
+// but not for what came in fragments (RFC 7915 §5.1, §5.1.1). IPv6 to IPv6: we are the source and
+// may.
 //
 // Toward the client TURN's own framing is what makes a datagram too large. Its sender cannot be told
 // (that takes ICMP), so there it is cut up in spite of DF, the alternate behaviour of §15.

@@ -135,8 +135,8 @@ struct rte_mbuf *dp_reassembly_linearise(struct dp_worker *w, struct rte_mbuf *m
 
 // Queues a complete frame; the mbuf is not the caller's any more.
 void dp_tx_push(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m);
-// As many frames as an IP packet larger than the port's MTU needs; false when memory did not suffice
-// for all. The mbuf is gone either way.
+// As many frames as an IP packet larger than the port's MTU needs; false when memory did not
+// suffice for all. The mbuf is gone either way.
 bool dp_tx_push_fragments(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m,
 			  uint32_t l2_bytes, bool is_v4);
 void dp_tx_flush(struct dp_worker *w);
