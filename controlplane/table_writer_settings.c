@@ -239,6 +239,7 @@ int table_writer_settings_adopt(struct table_writer *w, const struct config *con
 {
 	struct shm_settings old = w->tables->settings[w->tables->active_settings & 1];
 	const char *why = "";
+	int ret;
 
 	if (shm_settings_check(&old, &why) < 0) {
 		snprintf(error, error_bytes,
@@ -248,7 +249,11 @@ int table_writer_settings_adopt(struct table_writer *w, const struct config *con
 			 config->instance, why, config->instance);
 		return -EPROTO;
 	}
-	return settings_apply(w, config, &old, locals_named(w), error, error_bytes);
+	ret = settings_apply(w, config, &old, locals_named(w), error, error_bytes);
+	// A predecessor may have died between the slot and its version.
+	if (ret == 0)
+		__atomic_add_fetch(&w->tables->settings_version, 1, __ATOMIC_RELEASE);
+	return ret;
 }
 
 // Addresses do not change while we run, so that no slot is looked for.
