@@ -197,6 +197,15 @@ out_document:
 	return ret;
 }
 
+// What a fault quotes of the file stays on its one line, whatever a quoted key or value holds.
+static void keep_on_one_line(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+	}
+}
+
 int config_parse(const char *path, struct config **out, char *error, size_t error_bytes)
 {
 	struct config_fault fault = { .line = 0 };
@@ -218,6 +227,8 @@ int config_parse(const char *path, struct config **out, char *error, size_t erro
 	else if (ret < 0)
 		snprintf(error, error_bytes, "%s:%u: %s%s%s", path, fault.line, fault.key,
 			 *fault.key ? ": " : "", fault.text);
+	if (ret < 0)
+		keep_on_one_line(error);
 	return ret;
 }
 

@@ -190,6 +190,8 @@ Test(config, schema_unknown_key)
 		":4: listeners[0].prt: unknown key; did you mean 'port'?");
 	refused(MINIMAL "quota:\n  everything: 1\n",
 		":13: quota.everything: unknown key; known here: total, per_user");
+	refused(MINIMAL "quota:\n  \"a\\nb\": 1\n",
+		":13: quota.a?b: unknown key; known here: total, per_user");
 }
 
 Test(config, schema_missing_key)
