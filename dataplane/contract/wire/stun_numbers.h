@@ -41,10 +41,16 @@
 #define STUN_ATTR_USERHASH                  0x001E
 #define STUN_ATTR_XOR_MAPPED_ADDRESS        0x0020
 #define TURN_ATTR_RESERVATION_TOKEN         0x0022
+#define ICE_ATTR_PRIORITY                   0x0024
+#define ICE_ATTR_USE_CANDIDATE              0x0025
 #define TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY 0x8000
 #define STUN_ATTR_SOFTWARE                  0x8022
 #define STUN_ATTR_ALTERNATE_SERVER          0x8023
 #define STUN_ATTR_FINGERPRINT               0x8028
+#define ICE_ATTR_CONTROLLED                 0x8029
+#define ICE_ATTR_CONTROLLING                0x802A
+#define ICE_ATTR_DTLS_IN_STUN               0xC070 // the DTLS handshake inside of checks (SPED)
+#define ICE_ATTR_DTLS_IN_STUN_ACK           0xC071
 
 #define STUN_FAMILY_IPV4 0x01
 #define STUN_FAMILY_IPV6 0x02
