@@ -5,6 +5,10 @@
 //   workers  dp writes, cp maps read-only: worker state, counters, usage per flow
 //   rings    one punt and one inject ring per worker, each side writes its own end
 //   keys     cp only, mode 0600, never dumped: allocations with their credentials, for adoption
+//   sfu      cp writes, dp maps read-only: transports, tracks, subscriptions, fan-out lists
+//   srtp     cp writes, dp maps read-only, mode 0600, never dumped: ICE passwords and SRTP keys
+//   sfu_state dp writes, cp maps read-only: owners, SRTP indices, rewriting, figures
+//   sessions cp only, mode 0600, never dumped: the SFU's sessions, for adoption
 // Every struct has fixed-width fields and says offset, size, writer (cp | dp) and meaning; a unit test
 // compares those lines with offsetof.
 #ifndef TP_SHM_LAYOUT_H
@@ -15,7 +19,7 @@
 #include <stdint.h>
 
 // Bump with any change below dataplane/contract/shm; the lint suite compares the golden fingerprint.
-#define SHM_LAYOUT_VERSION 2u
+#define SHM_LAYOUT_VERSION 3u
 #define SHM_MAGIC          0x31656b69506e7254ull
 
 #define SHM_INSTANCE_NAME_MAX 32
@@ -59,6 +63,10 @@ enum shm_segment_kind {
 	SHM_SEGMENT_WORKERS,
 	SHM_SEGMENT_RINGS,
 	SHM_SEGMENT_KEYS,
+	SHM_SEGMENT_SFU,
+	SHM_SEGMENT_SRTP,
+	SHM_SEGMENT_SFU_STATE,
+	SHM_SEGMENT_SESSIONS,
 	SHM_SEGMENT_COUNT
 };
 

@@ -14,6 +14,9 @@
 enum shm_datagram_kind {
 	SHM_DATAGRAM_NONE = 0,
 	SHM_DATAGRAM_STUN, // a request for the control plane, or its answer
+	SHM_DATAGRAM_DTLS, // records of a transport of the SFU, both ways; injected ones go where the transport is now
+	SHM_DATAGRAM_SFU_EVENT,    // punt: one byte, enum shm_sfu_event
+	SHM_DATAGRAM_SFU_FEEDBACK, // punt: array of struct shm_sfu_feedback
 	SHM_DATAGRAM_KIND_COUNT
 };
 
@@ -31,7 +34,8 @@ enum shm_datagram_kind {
 //  24    8 l2_word         producer  as in neighbour_table.h; inject: where to send it
 //  32    8 at_ns           producer  CLOCK_MONOTONIC of reception
 //  40    2 length_bytes    producer  of data
-//  42    6 reserved2       producer  0
+//  42    2 reserved2       producer  0
+//  44    4 transport_idx   producer  of the SFU; 0 = none
 //  48    0 data            producer
 struct shm_datagram {
 	uint8_t remote_address[16];
@@ -44,10 +48,36 @@ struct shm_datagram {
 	uint64_t l2_word;
 	uint64_t at_ns;
 	uint16_t length_bytes;
-	uint8_t reserved2[6];
+	uint16_t reserved2;
+	uint32_t transport_idx;
 	uint8_t data[];
 };
 static_assert(sizeof(struct shm_datagram) == 48, "bump SHM_LAYOUT_VERSION");
+
+enum shm_sfu_event {
+	SHM_SFU_EVENT_NONE = 0,
+	SHM_SFU_EVENT_CHECKED,   // first authenticated check of a transport, or of its ICE restart
+	SHM_SFU_EVENT_NOMINATED, // a pair is in use; another one than before, or the first
+	SHM_SFU_EVENT_KEY_LIMIT, // 2^31 packets under one key are near (RFC 5764 §4.4): shake hands anew
+	SHM_SFU_EVENT_NEW_OWNER, // a worker took the transport over: fan-out lists must follow
+	SHM_SFU_EVENT_COUNT
+};
+
+// What became of one packet with a transport-wide sequence number, in the order of sending.
+// off size field         writer    meaning
+//   0    8 sent_at_ns    producer  CLOCK_MONOTONIC when it was sent
+//   8    4 arrived_ticks producer  of 250 us, at the client's clock; only differences mean something
+//  12    2 size_bytes    producer  of the UDP payload
+//  14    1 is_lost       producer  1: the client says that it did not come
+//  15    1 probe_id      producer  low bits of the cluster it was part of, 0 = media
+struct shm_sfu_feedback {
+	uint64_t sent_at_ns;
+	uint32_t arrived_ticks;
+	uint16_t size_bytes;
+	uint8_t is_lost;
+	uint8_t probe_id;
+};
+static_assert(sizeof(struct shm_sfu_feedback) == 16, "bump SHM_LAYOUT_VERSION");
 
 #define SHM_RING_SLOT_BYTES 2048
 static_assert(sizeof(struct shm_datagram) + SHM_DATAGRAM_BYTES_MAX <= SHM_RING_SLOT_BYTES,

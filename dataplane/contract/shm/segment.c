@@ -29,6 +29,10 @@ static const char *const kind_name[SHM_SEGMENT_COUNT] = {
 	[SHM_SEGMENT_WORKERS] = "workers",
 	[SHM_SEGMENT_RINGS] = "rings",
 	[SHM_SEGMENT_KEYS] = "keys",
+	[SHM_SEGMENT_SFU] = "sfu",
+	[SHM_SEGMENT_SRTP] = "srtp",
+	[SHM_SEGMENT_SFU_STATE] = "sfu_state",
+	[SHM_SEGMENT_SESSIONS] = "sessions",
 };
 
 const char *shm_segment_kind_name(enum shm_segment_kind kind)
@@ -231,6 +235,18 @@ static bool wants_large_pages(enum shm_segment_kind kind)
 	return kind == SHM_SEGMENT_TABLES || kind == SHM_SEGMENT_WORKERS;
 }
 
+// Credentials and keys: in no core dump.
+static bool is_secret(enum shm_segment_kind kind)
+{
+	return kind == SHM_SEGMENT_KEYS || kind == SHM_SEGMENT_SRTP || kind == SHM_SEGMENT_SESSIONS;
+}
+
+// What only control planes map.
+static bool is_private(enum shm_segment_kind kind)
+{
+	return kind == SHM_SEGMENT_KEYS || kind == SHM_SEGMENT_SESSIONS;
+}
+
 int shm_segment_create(const char *instance, enum shm_segment_kind kind, size_t size_bytes,
 		       struct shm_segment *out)
 {
@@ -264,7 +280,7 @@ int shm_segment_create(const char *instance, enum shm_segment_kind kind, size_t 
 		goto fail_unlink;
 	}
 	out->size_bytes = size_bytes;
-	if (kind == SHM_SEGMENT_KEYS && madvise(out->base, size_bytes, MADV_DONTDUMP) < 0) {
+	if (is_secret(kind) && madvise(out->base, size_bytes, MADV_DONTDUMP) < 0) {
 		ret = -errno;
 		goto fail_unmap;
 	}
@@ -384,7 +400,7 @@ enum shm_attach_state shm_segment_attach(const char *instance, enum shm_segment_
 	out->base = map_file(fd, out->size_bytes, writable ? PROT_READ | PROT_WRITE : PROT_READ);
 	if (!out->base)
 		goto out_close;
-	if (kind == SHM_SEGMENT_KEYS && madvise(out->base, out->size_bytes, MADV_DONTDUMP) < 0)
+	if (is_secret(kind) && madvise(out->base, out->size_bytes, MADV_DONTDUMP) < 0)
 		goto out_close;
 	state = check_header(out->base, kind, out->size_bytes);
 	if (state != SHM_ATTACH_READY)
@@ -392,7 +408,7 @@ enum shm_attach_state shm_segment_attach(const char *instance, enum shm_segment_
 	// Page faults now rather than with the first packets; the pages are there since the segment was created.
 	if (wants_large_pages(kind))
 		madvise(out->base, out->size_bytes, MADV_HUGEPAGE);
-	if (kind != SHM_SEGMENT_KEYS)
+	if (!is_private(kind))
 		madvise(out->base, out->size_bytes,
 			writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 out_close:

@@ -12,7 +12,7 @@ LINE = re.compile(r"^// *(\d+) +(\d+) +(\w+) +(cp|dp|producer|consumer)\b")
 STRUCT = re.compile(r"^struct (\w+) \{")
 FIELD = re.compile(r"^\t[\w ]+?(\w+)((?:\[[^\]]*\])*);")
 # One process's own; never in shared memory.
-PRIVATE = {"shm_segment", "shm_flow_view", "shm_flow_retired", "shm_flow_writer"}
+PRIVATE = {"shm_segment", "shm_flow_view", "shm_sfu_view", "shm_sfu_state_view", "shm_flow_retired", "shm_flow_writer"}
 
 
 def fail(text):

@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "dataplane/contract/shm/segment.h"
+#include "dataplane/contract/shm/sfu_state.h"
+#include "dataplane/contract/shm/srtp_keys.h"
 #include "dataplane/contract/shm/tables.h"
 
 // One line of a field table, and what the compiler says.
