@@ -1,0 +1,77 @@
+// The SFU's part of a worker. Two halves meet here: reception (transport, ICE, SRTP in, RTCP in, feedback to publishers) and
+// transmission (selection, rewriting, pacing, SRTP out, retransmission, reports to watchers). A worker's thread throughout.
+#ifndef TP_DP_SFU_H
+#define TP_DP_SFU_H
+
+#include "dataplane/contract/shm/sfu_state.h"
+#include "dataplane/contract/shm/srtp_keys.h"
+#include "dataplane/sfu/media.h"
+#include "dataplane/srtp/srtp.h"
+#include "dataplane/worker.h"
+
+// What all workers of a process share of the SFU; dp_shared.sfu, NULL when none is configured.
+struct dp_sfu_shared {
+	struct shm_sfu_view table;
+	struct shm_sfu_state_view state;
+	const void *keys_base; // segment `srtp`
+};
+
+// ---- transports (reception half; sfu/transport.c)
+
+// The keys of a transport as this worker uses them; made when the control plane has stored them, made anew when their
+// generation changes, wiped with the transport.
+struct dp_sfu_transport {
+	uint32_t serial; // of the table entry that this stands for, 0 = nothing
+	uint32_t srtp_generation;
+	uint32_t profile;
+	struct dp_srtp_context *rx; // NULL: no keys yet
+	struct dp_srtp_context *tx;
+	uint64_t n_tx_pkts; // under these keys; RFC 5764 §4.4
+};
+
+// The transport of an index, if this worker owns it, with keys up to date; NULL otherwise.
+struct dp_sfu_transport *dp_sfu_transport_get(struct dp_worker *w, uint32_t transport_idx);
+
+// ---- sending to a client (sfu/send.c)
+
+// Room that must be free in front of a UDP payload for the headers toward any client.
+#define DP_SFU_HEADER_ROOM 64
+
+// Puts Ethernet, IP and UDP in front of the UDP payload in `m` and queues it toward the transport's client: to a port, or back
+// through the relay where the client comes over one of our own allocations. Checksums are written. The mbuf is gone.
+void dp_sfu_send(struct dp_worker *w, uint32_t transport_idx, struct rte_mbuf *m);
+// Protects a compound RTCP packet (plaintext, RFC 3550 or reduced size) and sends it. False when there are no keys or no memory.
+bool dp_sfu_send_rtcp(struct dp_worker *w, uint32_t transport_idx, const uint8_t *packet,
+		      uint32_t packet_bytes);
+
+// ---- what transmission asks of reception (sfu/upstream.c)
+
+// Asks the publisher for a key frame of a layer; throttled per encoding and merged, from any worker.
+void dp_sfu_request_keyframe(struct dp_worker *w, uint32_t track_idx, uint32_t layer);
+
+// ---- what reception hands to transmission
+
+// Decrypted packets, verified and classified, to every subscription that this worker serves. Takes a reference of its own where
+// it keeps a packet; the caller's stays the caller's. Packets may be of different tracks; those of one track are in order of
+// arrival.
+void dp_sfu_forward_burst(struct dp_worker *w, struct rte_mbuf **plain, uint32_t n);
+
+// From verified RTCP of a watcher.
+void dp_sfu_on_nack(struct dp_worker *w, uint32_t subscription_idx, const uint16_t *sequences,
+		    uint32_t n);
+void dp_sfu_on_keyframe_request(struct dp_worker *w, uint32_t subscription_idx);
+struct rtcp_report_block;
+void dp_sfu_on_report_block(struct dp_worker *w, uint32_t subscription_idx,
+			    const struct rtcp_report_block *block);
+struct rtcp_twcc;
+void dp_sfu_on_twcc(struct dp_worker *w, uint32_t transport_idx, const struct rtcp_twcc *feedback);
+// A sender report of a publisher: what watchers get as theirs is made from it.
+void dp_sfu_on_sender_report(struct dp_worker *w, uint32_t track_idx, uint32_t layer);
+
+// ---- the worker's loop
+
+// Once per poll: the pacer's due packets, rings of other workers, timers. Returns how many packets moved.
+uint32_t dp_sfu_receive_poll(struct dp_worker *w);
+uint32_t dp_sfu_transmit_poll(struct dp_worker *w);
+
+#endif
