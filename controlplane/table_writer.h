@@ -48,6 +48,10 @@ struct table_writer {
 	struct shm_segment workers_segment;
 	struct shm_segment rings_segment;
 	struct shm_segment keys_segment;
+	struct shm_segment sfu_segment;
+	struct shm_segment srtp_segment;
+	struct shm_segment sfu_state_segment; // read-only, as `workers`
+	struct shm_segment sessions_segment;
 	struct shm_tables *tables;
 	const struct shm_workers *workers;
 	struct shm_keys *keys;

@@ -16,6 +16,15 @@ void table_writer_segments_detach(struct table_writer *w);
 size_t table_writer_keys_bytes(uint32_t n_allocations_max, uint32_t n_entries, size_t *base_offset,
 			       size_t *totals_offset);
 
+// The segments of the SFU: created but not published, *what names the one that failed; mapped
+// read-only where workers write, once it is published; adopted, or made anew when the configured
+// sizes changed and nothing is lost by it. 0 or -errno; adoption with a sentence.
+int table_writer_sfu_segments_create(struct table_writer *w, const struct config *config,
+				     const char **what);
+int table_writer_sfu_state_reattach(struct table_writer *w, const char *instance);
+int table_writer_sfu_segments_adopt(struct table_writer *w, const struct config *config,
+				    char *error, size_t error_bytes);
+
 // Publishes the first settings of fresh segments.
 int table_writer_settings_create(struct table_writer *w, const struct config *config, char *error,
 				 size_t error_bytes);

@@ -1,4 +1,5 @@
-// Creating the four segments of an instance, and attaching to those that a predecessor left.
+// Creating the segments of an instance, and attaching to those that a predecessor left; those of the
+// SFU with table_writer_sfu_segments.c.
 // Control plane's loop thread.
 #include <errno.h>
 #include <openssl/rand.h>
@@ -27,8 +28,10 @@ size_t table_writer_keys_bytes(uint32_t n_allocations_max, uint32_t n_entries, s
 
 void table_writer_segments_detach(struct table_writer *w)
 {
-	struct shm_segment *segments[] = { &w->tables_segment, &w->workers_segment,
-					   &w->rings_segment, &w->keys_segment };
+	struct shm_segment *segments[] = { &w->tables_segment,    &w->workers_segment,
+					   &w->rings_segment,     &w->keys_segment,
+					   &w->sfu_segment,       &w->srtp_segment,
+					   &w->sfu_state_segment, &w->sessions_segment };
 
 	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
 		if (segments[i]->base != NULL)
@@ -54,8 +57,10 @@ static int workers_reattach(struct table_writer *w, const char *instance)
 // After a failure: segments that were created and not published leave no file behind.
 static void discard_new(struct table_writer *w)
 {
-	const struct shm_segment *segments[] = { &w->tables_segment, &w->workers_segment,
-						 &w->rings_segment, &w->keys_segment };
+	const struct shm_segment *segments[] = { &w->tables_segment,    &w->workers_segment,
+						 &w->rings_segment,     &w->keys_segment,
+						 &w->sfu_segment,       &w->srtp_segment,
+						 &w->sfu_state_segment, &w->sessions_segment };
 
 	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++) {
 		const char *suffix = strrchr(segments[i]->path, '.');
@@ -70,7 +75,7 @@ static void report_create(const char *what, int ret, char *error, size_t error_b
 	snprintf(error, error_bytes,
 		 "cannot create the shared segment \"%s\": %s; make room in /dev/shm or lower "
 		 "tables: "
-		 "max_allocations and max_flows, and run as root",
+		 "max_allocations and max_flows or sfu: max_sessions, and run as root",
 		 what, strerror(-ret));
 }
 
@@ -101,8 +106,10 @@ static int create_for_workers(struct table_writer *w, const struct config *confi
 int table_writer_segments_create(struct table_writer *w, const struct config *config, char *error,
 				 size_t error_bytes)
 {
-	struct shm_segment *in_order[] = { &w->keys_segment, &w->rings_segment, &w->workers_segment,
-					   &w->tables_segment };
+	struct shm_segment *in_order[] = { &w->keys_segment,    &w->sessions_segment,
+					   &w->srtp_segment,    &w->sfu_state_segment,
+					   &w->sfu_segment,     &w->rings_segment,
+					   &w->workers_segment, &w->tables_segment };
 	struct shm_turn_table placement = { 0 };
 	size_t base_offset, totals_offset, turn_bytes;
 	const char *what = "tables";
@@ -121,6 +128,10 @@ int table_writer_segments_create(struct table_writer *w, const struct config *co
 				 table_writer_keys_bytes(w->n_allocations_max, w->n_entries,
 							 &base_offset, &totals_offset),
 				 &w->keys_segment);
+	if (ret < 0)
+		goto fail;
+
+	ret = table_writer_sfu_segments_create(w, config, &what);
 	if (ret < 0)
 		goto fail;
 
@@ -149,6 +160,10 @@ int table_writer_segments_create(struct table_writer *w, const struct config *co
 	}
 	what = "workers";
 	ret = workers_reattach(w, config->instance);
+	if (ret < 0)
+		goto fail;
+	what = "sfu_state";
+	ret = table_writer_sfu_state_reattach(w, config->instance);
 	if (ret == 0)
 		return 0;
 fail:
@@ -239,6 +254,12 @@ int table_writer_segments_adopt(struct table_writer *w, const struct config *con
 			 config->instance, config->instance);
 		table_writer_segments_detach(w);
 		return -EPROTO;
+	}
+	ret = table_writer_sfu_segments_adopt(w, config, error, error_bytes);
+	if (ret < 0) {
+		discard_new(w);
+		table_writer_segments_detach(w);
+		return ret;
 	}
 	// Kept here: the header is in memory that the dataplane may write.
 	w->n_workers_max = w->workers->n_workers;

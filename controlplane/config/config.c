@@ -144,7 +144,7 @@ static int read_all(struct config_reader *r)
 	static int (*const readers[])(struct config_reader *) = {
 		config_read_names,       config_read_listeners, config_read_relay,
 		config_read_credentials, config_read_peers,     config_read_workers,
-		config_read_ports,       config_read_limits,
+		config_read_ports,       config_read_limits,    config_read_sfu,
 	};
 
 	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {

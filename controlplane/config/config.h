@@ -38,6 +38,27 @@ struct config_peer_rule {
 	uint8_t action; // SHM_PEER_*
 };
 
+#define CONFIG_SFU_CODECS_MAX 4
+
+// The section `sfu`; without it is_enabled is false and all else 0.
+struct config_sfu {
+	bool is_enabled;
+	bool wait_for_publisher; // watchers may join a room that nobody publishes in
+	uint8_t node_id;         // in our ufrags
+	uint8_t n_codecs;
+	uint8_t codecs[CONFIG_SFU_CODECS_MAX]; // of video, best first: enum shm_sfu_codec
+	uint32_t max_sessions;
+	uint32_t max_tracks;
+	uint32_t max_subscriptions;
+	uint32_t max_publishers_per_room;
+	uint32_t max_watchers_per_room;
+	uint32_t last_n; // videos that a room shows, by who spoke last; 0 = all
+	uint32_t retransmit_ms;
+	uint32_t session_timeout_s;
+	uint32_t start_kbps; // assumed of a watcher's path before anything is measured
+	uint32_t max_kbps;   // to one watcher
+};
+
 struct config {
 	char instance[SHM_INSTANCE_NAME_MAX];
 	char *realm;
@@ -80,6 +101,8 @@ struct config {
 		filter_stun_per_source_per_sec; // XDP: STUN requests per source prefix; 0 = no limit
 	uint32_t filter_stun_burst_pkts;
 	bool filter_answers_stun;
+
+	struct config_sfu sfu;
 };
 
 // Reads and checks the file alone, as `config check` does for another host. On failure returns

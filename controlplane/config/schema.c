@@ -102,6 +102,24 @@ static const cyaml_schema_field_t filter_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t sfu_fields[] = {
+	OPTIONAL_NUMBER("max_sessions", struct file_sfu, max_sessions),
+	OPTIONAL_NUMBER("max_tracks", struct file_sfu, max_tracks),
+	OPTIONAL_NUMBER("max_subscriptions", struct file_sfu, max_subscriptions),
+	OPTIONAL_NUMBER("max_publishers_per_room", struct file_sfu, max_publishers_per_room),
+	OPTIONAL_NUMBER("max_watchers_per_room", struct file_sfu, max_watchers_per_room),
+	OPTIONAL_NUMBER("last_n", struct file_sfu, last_n),
+	OPTIONAL_NUMBER("node_id", struct file_sfu, node_id),
+	OPTIONAL_NUMBER("retransmit_ms", struct file_sfu, retransmit_ms),
+	OPTIONAL_NUMBER("session_timeout_seconds", struct file_sfu, session_timeout_seconds),
+	OPTIONAL_NUMBER("start_kbps", struct file_sfu, start_kbps),
+	OPTIONAL_NUMBER("max_kbps", struct file_sfu, max_kbps),
+	CYAML_FIELD_BOOL_PTR("wait_for_publisher", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_sfu, wait_for_publisher),
+	OPTIONAL_LIST("codecs", struct file_sfu, codecs, n_codecs, &text_entry, LIST_MAX),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_TEXT("instance", struct file_config, instance),
 	NEEDED_TEXT("realm", struct file_config, realm),
@@ -127,6 +145,7 @@ static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_BLOCK("tables", struct file_config, tables, tables_fields),
 	OPTIONAL_BLOCK("limits", struct file_config, limits, limits_fields),
 	OPTIONAL_BLOCK("filter", struct file_config, filter, filter_fields),
+	OPTIONAL_BLOCK("sfu", struct file_config, sfu, sfu_fields),
 	CYAML_FIELD_END,
 };
 

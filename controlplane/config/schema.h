@@ -72,6 +72,23 @@ struct file_filter {
 	bool *answer_stun;
 };
 
+struct file_sfu {
+	uint32_t *max_sessions;
+	uint32_t *max_tracks;
+	uint32_t *max_subscriptions;
+	uint32_t *max_publishers_per_room;
+	uint32_t *max_watchers_per_room;
+	uint32_t *last_n;
+	uint32_t *node_id;
+	uint32_t *retransmit_ms;
+	uint32_t *session_timeout_seconds;
+	uint32_t *start_kbps;
+	uint32_t *max_kbps;
+	bool *wait_for_publisher;
+	char **codecs;
+	uint32_t n_codecs;
+};
+
 struct file_config {
 	char *instance;
 	char *realm;
@@ -95,6 +112,7 @@ struct file_config {
 	struct file_tables *tables;
 	struct file_limits *limits;
 	struct file_filter *filter;
+	struct file_sfu *sfu;
 };
 
 extern const cyaml_schema_value_t config_schema;

@@ -1,5 +1,6 @@
 // The fingerprint of the layout: two builds whose shared structs differ anywhere refuse each other's segments. Pure.
 #include "dataplane/contract/shm/segment.h"
+#include "dataplane/contract/shm/sfu_session_record.h"
 #include "dataplane/contract/shm/sfu_state.h"
 #include "dataplane/contract/shm/srtp_keys.h"
 #include "dataplane/contract/shm/tables.h"
@@ -460,6 +461,34 @@ static const uint32_t layout_facts[] = {
 	FIELD(shm_sfu_state, reserved),
 	FIELD(shm_sfu_state, ingress_offset),
 	FIELD(shm_sfu_state, egress_offset),
+
+	SIZE(shm_sfu_session),
+	FIELD(shm_sfu_session, serial),
+	FIELD(shm_sfu_session, role),
+	FIELD(shm_sfu_session, setup),
+	FIELD(shm_sfu_session, flags),
+	FIELD(shm_sfu_session, n_mids),
+	FIELD(shm_sfu_session, created_at_ns),
+	FIELD(shm_sfu_session, version),
+	FIELD(shm_sfu_session, session_id),
+	FIELD(shm_sfu_session, etag),
+	FIELD(shm_sfu_session, room),
+	FIELD(shm_sfu_session, participant),
+	FIELD(shm_sfu_session, fingerprint_hash),
+	FIELD(shm_sfu_session, fingerprint_bytes),
+	FIELD(shm_sfu_session, fingerprint),
+	FIELD(shm_sfu_session, tag_kind),
+	FIELD(shm_sfu_session, reserved),
+	FIELD(shm_sfu_session, tag_format),
+	FIELD(shm_sfu_session, sctp_port),
+	FIELD(shm_sfu_session, reserved2),
+	FIELD(shm_sfu_session, max_message_size_bytes),
+	FIELD(shm_sfu_session, reserved3),
+	FIELD(shm_sfu_session, mids),
+
+	SIZE(shm_sessions),
+	FIELD(shm_sessions, header),
+	FIELD(shm_sessions, n_sessions),
 };
 
 uint64_t shm_layout_fingerprint(void)

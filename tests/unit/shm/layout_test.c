@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "dataplane/contract/shm/segment.h"
+#include "dataplane/contract/shm/sfu_session_record.h"
 #include "dataplane/contract/shm/sfu_state.h"
 #include "dataplane/contract/shm/srtp_keys.h"
 #include "dataplane/contract/shm/tables.h"
