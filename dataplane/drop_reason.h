@@ -28,7 +28,15 @@
 	X(REASSEMBLED, "reassembled", "datagrams put together from fragments")                     \
 	X(FRAGMENT_HELD, "fragments_held",                                                         \
 	  "fragments that became part of a datagram put together")                                 \
-	X(FRAGMENTED, "fragmented", "datagrams sent as fragments because they exceed the MTU")
+	X(FRAGMENTED, "fragmented", "datagrams sent as fragments because they exceed the MTU")     \
+	X(SFU_CHECK, "ice_checks", "ICE connectivity checks answered")                             \
+	X(SFU_CHECK_REFUSED, "ice_refused", "ICE connectivity checks answered with an error")      \
+	X(SFU_DTLS, "dtls_punted", "DTLS datagrams handed to the control plane")                   \
+	X(SFU_RTP, "srtp_received", "SRTP packets of publishers, verified")                        \
+	X(SFU_RTCP, "srtcp_received", "SRTCP packets, verified")                                   \
+	X(SFU_PROBE, "srtp_probes", "verified SRTP packets that carry padding alone")              \
+	X(SFU_PASSED, "sfu_passed", "packets passed to the worker that owns their client")         \
+	X(SFU_SHARED, "sfu_shared", "decrypted packets shared with another worker")
 
 #define DP_DROP_REASONS(X)                                                                         \
 	X(NOT_IP, "not_ip", "no IPv4 or IPv6 packet and no kernel path on this port")              \
@@ -74,7 +82,18 @@
 	X(BAD_SOURCE, "bad_source",                                                                \
 	  "source is port 0, an address of our own, or one that no host has")                      \
 	X(INJECT_LOST, "inject_lost",                                                              \
-	  "packet memory was used up for an answer of the control plane")
+	  "packet memory was used up for an answer of the control plane")                          \
+	X(SFU_NO_CLIENT, "sfu_no_client",                                                          \
+	  "DTLS or SRTP from an address that no ICE check has proved")                             \
+	X(SFU_NO_KEYS, "sfu_no_keys", "SRTP before the DTLS handshake was done")                   \
+	X(SFU_MALFORMED, "sfu_malformed", "RTP or RTCP that is malformed")                         \
+	X(SFU_FORGED, "sfu_forged", "SRTP or SRTCP whose tag does not fit its bytes")              \
+	X(SFU_REPLAYED, "sfu_replayed", "SRTP or SRTCP that came before, or too late")             \
+	X(SFU_NO_STREAM, "sfu_no_stream", "RTP of a stream that the client did not offer")         \
+	X(SFU_REPAIRED_TWICE, "sfu_repaired_twice",                                                \
+	  "retransmission of a packet that had come, or too late")                                 \
+	X(SFU_EXCHANGE_FULL, "sfu_exchange_full", "the ring to another worker is full")            \
+	X(SFU_NO_PATH, "sfu_no_path", "the client's address is not known or has no way out")
 
 #define DP_ENUM_COUNTER(id, name, text) DP_COUNTER_##id,
 #define DP_ENUM_DROP(id, name, text)    DP_DROP_##id,

@@ -52,8 +52,9 @@ struct dp_shared {
 	struct rte_mempool *pool;
 	int wake_fd; // FIFO toward the control plane, -1 without
 	struct shm_flow_view flows;
-	struct shm_usage *usage; // flows.n_entries per worker
-	uint32_t stop;           // set by the main thread; atomic
+	struct shm_usage *usage;   // flows.n_entries per worker
+	uint32_t stop;             // set by the main thread; atomic
+	struct dp_sfu_shared *sfu; // NULL: none is configured
 };
 
 struct dp_worker {
@@ -93,6 +94,10 @@ struct dp_worker {
 	uint64_t tsc_hz;
 	uint64_t ns_per_tsc_q32; // 32 fractional bits
 	uint32_t n_idle;         // polls in a row that moved nothing
+	uint64_t wake_by_ns;     // adaptive idle sleeps no longer; UINT64_MAX: nothing is due
+
+	struct dp_sfu_reception *sfu_rx; // both NULL without SFU
+	struct dp_sfu_transmission *sfu_tx;
 
 	struct dp_source_limit sources;
 	struct dp_settings settings;

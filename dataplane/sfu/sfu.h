@@ -13,7 +13,11 @@
 struct dp_sfu_shared {
 	struct shm_sfu_view table;
 	struct shm_sfu_state_view state;
-	const void *keys_base; // segment `srtp`
+	const void *keys_base; // segment `srtp`, with a record per transport of the table
+	uint32_t media_mbufs;  // plaintext buffers of each worker
+	uint64_t remote_seed;  // of the tables of clients' addresses
+	struct dp_sfu_remote_table *remotes[SHM_WORKERS_MAX]; // each written by its worker alone
+	struct rte_ring *exchange[SHM_WORKERS_MAX][SHM_WORKERS_MAX]; // from, to
 };
 
 // ---- transports (reception half; sfu/transport.c)
@@ -68,7 +72,15 @@ void dp_sfu_on_twcc(struct dp_worker *w, uint32_t transport_idx, const struct rt
 // A sender report of a publisher: what watchers get as theirs is made from it.
 void dp_sfu_on_sender_report(struct dp_worker *w, uint32_t track_idx, uint32_t layer);
 
-// ---- the worker's loop
+// ---- life: with the worker's; `sfu_rx` and `sfu_tx` of the worker are set and freed. Transmission is made last and freed first.
+
+int dp_sfu_receive_create(struct dp_worker *w);
+void dp_sfu_receive_destroy(struct dp_worker *w);
+int dp_sfu_transmit_create(struct dp_worker *w);
+void dp_sfu_transmit_destroy(struct dp_worker *w);
+
+// ---- the worker's loop. `now_ns` of the worker is fresh in each poll; what must be done soon sets `wake_by_ns`, which each poll
+// begins with UINT64_MAX.
 
 // Once per poll: the pacer's due packets, rings of other workers, timers. Returns how many packets moved.
 uint32_t dp_sfu_receive_poll(struct dp_worker *w);
