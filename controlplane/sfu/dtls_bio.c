@@ -1,0 +1,62 @@
+// A BIO between OpenSSL and a session: reads give the datagram at hand once, each write is one datagram out.
+// BIO_s_mem would join datagrams into a stream. The control plane's loop thread.
+#include <string.h>
+
+#include "controlplane/sfu/dtls_private.h"
+
+// IPv6 and UDP; asked for by OpenSSL when it is told a link MTU.
+#define IP_UDP_BYTES 48
+
+static int bio_write(BIO *bio, const char *bytes, int n_bytes)
+{
+	struct dtls_session *s = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	if (n_bytes > 0 && !s->is_cookie_bad)
+		s->callbacks.send(s->callbacks_context, (const uint8_t *)bytes, (size_t)n_bytes);
+	return n_bytes;
+}
+
+static int bio_read(BIO *bio, char *out, int out_bytes)
+{
+	struct dtls_session *s = BIO_get_data(bio);
+	size_t n = s->in_bytes;
+
+	BIO_clear_retry_flags(bio);
+	if (s->in == NULL || out_bytes <= 0) {
+		BIO_set_retry_read(bio);
+		return -1;
+	}
+	if (n > (size_t)out_bytes)
+		n = (size_t)out_bytes;
+	memcpy(out, s->in, n);
+	s->in = NULL;
+	return (int)n;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+	switch (command) {
+	case BIO_CTRL_FLUSH:
+	case BIO_CTRL_DUP:
+	case BIO_CTRL_DGRAM_SET_NEXT_TIMEOUT:
+		return 1;
+	case BIO_CTRL_DGRAM_GET_MTU_OVERHEAD:
+		return IP_UDP_BYTES;
+	default:
+		return 0;
+	}
+}
+
+BIO_METHOD *dtls_bio_method_new(void)
+{
+	BIO_METHOD *method =
+		BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "turnpike datagrams");
+
+	if (method == NULL || BIO_meth_set_write(method, bio_write) != 1 ||
+	    BIO_meth_set_read(method, bio_read) != 1 || BIO_meth_set_ctrl(method, bio_ctrl) != 1) {
+		BIO_meth_free(method);
+		return NULL;
+	}
+	return method;
+}
