@@ -13,6 +13,7 @@ struct command {
 	const char *socket;  // NULL: that of the instance
 	const char *operand; // ID or FILE
 	const char *user, *peer, *client, *listener, *relayed, *channel, *limit;
+	const char *interface; // import: for ports:
 	bool is_json;
 	bool is_watching;
 	bool with_all;
@@ -20,6 +21,7 @@ struct command {
 
 // Verbs that need no control plane; each returns the exit code.
 int run_config_check(const struct command *c);   // config_check.c
+int run_import_coturn(const struct command *c);  // import.c
 int run_segment_remove(const struct command *c); // segment_remove.c
 
 // Prints "turnpikectl: " and the line to stderr. Returns `code`.

@@ -27,6 +27,7 @@ enum option_bit {
 	TAKES_LIMIT = 1 << 6,
 	TAKES_WATCH = 1 << 7,
 	TAKES_ALL = 1 << 8,
+	TAKES_INTERFACE = 1 << 9,
 };
 
 static int run_version(const struct command *c);
@@ -65,6 +66,8 @@ static const struct verb verbs[] = {
 	  NULL },
 	{ "config check", "FILE", 0, NULL, run_config_check,
 	  "check a configuration file; needs no control plane", NULL },
+	{ "import coturn", "FILE", TAKES_INTERFACE, NULL, run_import_coturn,
+	  "turn a turnserver.conf into our YAML; needs no control plane", "[--interface NAME]" },
 	{ "reload", NULL, 0, show_reload, NULL, "read users, secrets, quotas and peer rules again",
 	  NULL },
 	{ "segment remove", NULL, 0, NULL, run_segment_remove,
@@ -336,6 +339,7 @@ static const struct option long_options[] = {
 	{ "relayed", required_argument, NULL, 'r' },
 	{ "channel", required_argument, NULL, 'n' },
 	{ "limit", required_argument, NULL, 'm' },
+	{ "interface", required_argument, NULL, 'I' },
 	{ "watch", no_argument, NULL, 'w' },
 	{ "all", no_argument, NULL, 'a' },
 	{ NULL, 0, NULL, 0 },
@@ -389,6 +393,10 @@ static int read_options(int argc, char **argv, struct command *c)
 		case 'm':
 			c->limit = optarg;
 			given |= TAKES_LIMIT;
+			break;
+		case 'I':
+			c->interface = optarg;
+			given |= TAKES_INTERFACE;
 			break;
 		case 'w':
 			c->is_watching = true;
