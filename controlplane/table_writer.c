@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "controlplane/table_writer_private.h"
+#include "controlplane/table_writer_sfu.h"
 #include "dataplane/contract/shm/grace.h"
 
 uint32_t table_writer_entries(const struct config *config)
@@ -104,6 +105,9 @@ int table_writer_open(struct table_writer *w, const struct config *config, char 
 	ret = table_writer_neighbours_init(w);
 	if (ret < 0)
 		goto fail_memory;
+	ret = table_writer_sfu_init(w);
+	if (ret < 0)
+		goto fail_memory;
 	table_writer_heartbeat(w, table_writer_now_ns());
 	return 0;
 fail_memory:
@@ -124,6 +128,7 @@ void table_writer_close(struct table_writer *w)
 	free(w->flows.retired);
 	free(w->free_allocation);
 	table_writer_neighbours_fini(w);
+	table_writer_sfu_fini(w);
 	table_writer_segments_detach(w);
 	OPENSSL_cleanse(w->settings.challenge_secret, sizeof(w->settings.challenge_secret));
 	memset(w, 0, sizeof(*w));
@@ -166,10 +171,13 @@ void table_writer_reclaim(struct table_writer *w, uint64_t now_ns)
 		shm_grace_advance(w->tables);
 		w->is_withdrawn = false;
 	}
-	if (w->flows.n_retired > 0)
-		shm_flow_reclaim(
-			&w->flows,
-			shm_grace_passed(w->workers, !table_writer_dataplane_gone(w, now_ns)));
+	if (w->flows.n_retired > 0 || w->sfu->n_retired > 0) {
+		uint64_t passed =
+			shm_grace_passed(w->workers, !table_writer_dataplane_gone(w, now_ns));
+
+		shm_flow_reclaim(&w->flows, passed);
+		table_writer_sfu_reclaim(w, passed);
+	}
 }
 
 static void usage_sum(const struct table_writer *w, uint32_t idx, struct shm_usage *out)

@@ -75,6 +75,8 @@ struct table_writer {
 	uint32_t n_free_neighbours;
 	uint64_t neighbour_seed[2];
 
+	struct table_writer_sfu *sfu; // table_writer_sfu.h
+
 	bool are_workers_new; // `workers` and `rings` were replaced at adoption
 	bool is_withdrawn;    // flows were withdrawn since the last advance of the grace generation
 };

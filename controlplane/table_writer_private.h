@@ -34,6 +34,11 @@ int table_writer_settings_adopt(struct table_writer *w, const struct config *con
 				size_t error_bytes);
 uint64_t table_writer_now_ns(void); // CLOCK_MONOTONIC
 
+// The working memory of table_writer_sfu.h; sessions that stand in the segments are kept.
+int table_writer_sfu_init(struct table_writer *w);
+void table_writer_sfu_fini(struct table_writer *w);
+void table_writer_sfu_reclaim(struct table_writer *w, uint64_t passed_generation);
+
 int table_writer_neighbours_init(struct table_writer *w);
 void table_writer_neighbours_fini(struct table_writer *w);
 
