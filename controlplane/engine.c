@@ -99,11 +99,13 @@ static void on_reclaim(evutil_socket_t fd, short what, void *arg)
 
 static void on_expire(evutil_socket_t fd, short what, void *arg)
 {
+	static const struct timeval at_once = { 0 };
 	struct engine *e = arg;
 
-	// Requests have their turn between two batches.
+	// Requests have their turn between two batches; not with event_active, which is run before
+	// the loop looks at anything else. Without memory the timer comes round.
 	if (turn_server_expire(e->turn, engine_now_ns()))
-		event_active(e->timer_expire, EV_TIMEOUT, 0);
+		event_base_once(e->base, -1, EV_TIMEOUT, on_expire, e, &at_once);
 }
 
 static int timer_start(struct engine *e, struct event **out, long period_us, event_callback_fn fn)

@@ -22,6 +22,7 @@ struct punt {
 	int wake_fd;
 	struct event *wake;
 	struct event *fallback;
+	struct event *again; // as soon as everything else has had its turn
 };
 
 static uint64_t clock_ns(clockid_t id)
@@ -133,6 +134,7 @@ static bool prepare_sleep(struct punt *p)
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
+	static const struct timeval at_once = { 0 };
 	struct punt *p = arg;
 	char discard[256];
 
@@ -142,9 +144,11 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 			;
 	}
 	punt_drain(p, clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_REALTIME));
-	// Other events have their turn before the next round.
+	// Other events have their turn before the next round. Not event_active: the loop runs what is
+	// activated meanwhile before it looks at timers, signals and sockets, so a flood of requests
+	// would keep withdrawn entries from being reclaimed and the heartbeat from beating.
 	if (!prepare_sleep(p))
-		event_active(p->wake, EV_TIMEOUT, 0);
+		event_add(p->again, &at_once);
 }
 
 int punt_new(struct event_base *base, struct table_writer *tables, struct turn_server *turn,
@@ -168,8 +172,9 @@ int punt_new(struct event_base *base, struct table_writer *tables, struct turn_s
 		}
 		p->wake = event_new(base, p->wake_fd, EV_READ | EV_PERSIST, on_wake, p);
 		p->fallback = event_new(base, -1, EV_PERSIST, on_wake, p);
-		if (p->wake == NULL || p->fallback == NULL || event_add(p->wake, NULL) < 0 ||
-		    event_add(p->fallback, &fallback) < 0)
+		p->again = event_new(base, -1, 0, on_wake, p);
+		if (p->wake == NULL || p->fallback == NULL || p->again == NULL ||
+		    event_add(p->wake, NULL) < 0 || event_add(p->fallback, &fallback) < 0)
 			goto fail;
 		event_active(p->wake, EV_TIMEOUT, 0);
 	}
@@ -188,6 +193,8 @@ void punt_free(struct punt *p)
 		event_free(p->wake);
 	if (p->fallback != NULL)
 		event_free(p->fallback);
+	if (p->again != NULL)
+		event_free(p->again);
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
 	free(p);

@@ -3,6 +3,7 @@
 
 #include "controlplane/turn/state.h"
 
+#include <event2/event.h>
 #include <string.h>
 
 static struct rig r;
@@ -97,6 +98,27 @@ Test(punt, a_full_ring_is_taken_in_batches)
 		n_all -= n;
 	cr_assert_eq(n_all, PUNT_BATCH);
 	cr_assert_eq(punt_stats(p)->n_answers, 0);
+}
+
+// A flood must not keep the loop from its timers: those that give back withdrawn entries, end
+// allocations and tell that we live.
+Test(punt, timers_have_their_turn_between_two_batches)
+{
+	struct event_base *base = event_base_new();
+	uint32_t n_turns = 0;
+	struct punt *flooded;
+
+	cr_assert_eq(punt_new(base, &r.engine.tables, r.engine.turn, "unit", &flooded), 0);
+	while (punt_one("\x01\x02", 2, 0, 1))
+		;
+	while (punt_stats(flooded)->n_datagrams < 10 * PUNT_BATCH && n_turns < 100) {
+		cr_assert_eq(event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK), 0);
+		n_turns++;
+	}
+	cr_assert_geq(n_turns, 10, "%u datagrams in %u turns of the loop",
+		      (unsigned)punt_stats(flooded)->n_datagrams, n_turns);
+	punt_free(flooded);
+	event_base_free(base);
 }
 
 Test(punt, a_full_inject_ring_loses_the_answer_and_counts_it)
