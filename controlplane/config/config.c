@@ -145,6 +145,7 @@ static int read_all(struct config_reader *r)
 		config_read_names,       config_read_listeners, config_read_relay,
 		config_read_credentials, config_read_peers,     config_read_workers,
 		config_read_ports,       config_read_limits,    config_read_sfu,
+		config_read_http,
 	};
 
 	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -254,6 +255,23 @@ static void free_secret(char *text)
 	free(text);
 }
 
+static void free_texts(char **texts, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		free_secret(texts[i]);
+	free(texts);
+}
+
+static void free_http(struct config_http *c)
+{
+	free_texts(c->token_secrets, c->n_token_secrets);
+	free_texts(c->allow_origins, c->n_allow_origins);
+	free(c->listeners);
+	free(c->certificate);
+	free(c->key);
+	free(c->redirect);
+}
+
 void config_free(struct config *c)
 {
 	if (!c)
@@ -272,5 +290,6 @@ void config_free(struct config *c)
 	free(c->relays);
 	free(c->peer_rules);
 	free(c->ports);
+	free_http(&c->http);
 	free(c);
 }

@@ -59,6 +59,27 @@ struct config_sfu {
 	uint32_t max_kbps;   // to one watcher
 };
 
+#define CONFIG_HTTP_LISTENERS_MAX 32
+
+struct config_http_listener {
+	struct ip_endpoint endpoint; // transport is TCP; the unspecified address listens on all
+	bool is_tls;
+};
+
+// The section `http`; without it there are no listeners.
+struct config_http {
+	struct config_http_listener *listeners;
+	uint32_t n_listeners;
+	char *certificate; // PEM files; NULL = one of our own
+	char *key;
+	bool requires_tokens;
+	char **token_secrets; // several for rotation; the first signs
+	uint32_t n_token_secrets;
+	char **allow_origins;
+	uint32_t n_allow_origins;
+	char *redirect; // origin that takes the joins instead, or NULL
+};
+
 struct config {
 	char instance[SHM_INSTANCE_NAME_MAX];
 	char *realm;
@@ -103,6 +124,7 @@ struct config {
 	bool filter_answers_stun;
 
 	struct config_sfu sfu;
+	struct config_http http;
 };
 
 // Reads and checks the file alone, as `config check` does for another host. On failure returns

@@ -38,5 +38,6 @@ int config_read_workers(struct config_reader *r);
 int config_read_ports(struct config_reader *r);  // behind workers
 int config_read_limits(struct config_reader *r); // lifetime, quota, tables, limits, filter
 int config_read_sfu(struct config_reader *r);
+int config_read_http(struct config_reader *r); // behind sfu
 
 #endif

@@ -120,6 +120,31 @@ static const cyaml_schema_field_t sfu_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t http_listener_fields[] = {
+	NEEDED_TEXT("address", struct file_http_listener, address),
+	OPTIONAL_NUMBER("port", struct file_http_listener, port),
+	CYAML_FIELD_BOOL_PTR("tls", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_http_listener, tls),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t http_listener_entry = { CYAML_VALUE_MAPPING(
+	CYAML_FLAG_DEFAULT, struct file_http_listener, http_listener_fields) };
+
+static const cyaml_schema_field_t http_fields[] = {
+	CYAML_FIELD_SEQUENCE_COUNT("listen", CYAML_FLAG_POINTER, struct file_http, listen, n_listen,
+				   &http_listener_entry, 0, LIST_MAX),
+	OPTIONAL_TEXT("certificate", struct file_http, certificate),
+	OPTIONAL_TEXT("key", struct file_http, key),
+	CYAML_FIELD_BOOL_PTR("require_tokens", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_http, require_tokens),
+	OPTIONAL_LIST("token_secrets", struct file_http, token_secrets, n_token_secrets,
+		      &text_entry, LIST_MAX),
+	OPTIONAL_LIST("allow_origins", struct file_http, allow_origins, n_allow_origins,
+		      &text_entry, LIST_MAX),
+	OPTIONAL_TEXT("redirect", struct file_http, redirect),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_TEXT("instance", struct file_config, instance),
 	NEEDED_TEXT("realm", struct file_config, realm),
@@ -146,6 +171,7 @@ static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_BLOCK("limits", struct file_config, limits, limits_fields),
 	OPTIONAL_BLOCK("filter", struct file_config, filter, filter_fields),
 	OPTIONAL_BLOCK("sfu", struct file_config, sfu, sfu_fields),
+	OPTIONAL_BLOCK("http", struct file_config, http, http_fields),
 	CYAML_FIELD_END,
 };
 

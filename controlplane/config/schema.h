@@ -89,6 +89,25 @@ struct file_sfu {
 	uint32_t n_codecs;
 };
 
+struct file_http_listener {
+	char *address;
+	uint32_t *port;
+	bool *tls;
+};
+
+struct file_http {
+	struct file_http_listener *listen;
+	uint32_t n_listen;
+	char *certificate;
+	char *key;
+	bool *require_tokens;
+	char **token_secrets;
+	uint32_t n_token_secrets;
+	char **allow_origins;
+	uint32_t n_allow_origins;
+	char *redirect;
+};
+
 struct file_config {
 	char *instance;
 	char *realm;
@@ -113,6 +132,7 @@ struct file_config {
 	struct file_limits *limits;
 	struct file_filter *filter;
 	struct file_sfu *sfu;
+	struct file_http *http;
 };
 
 extern const cyaml_schema_value_t config_schema;

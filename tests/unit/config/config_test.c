@@ -485,3 +485,90 @@ Test(config, mutated_files)
 		text[i] = kept;
 	}
 }
+
+#define SFU    MINIMAL "sfu: {}\n"
+#define SECRET "0123456789abcdef0123456789abcdef"
+
+Test(config, http_is_off_by_default)
+{
+	struct config *c = parse(SFU);
+
+	cr_assert_not_null(c, "%s", error);
+	cr_expect_eq(c->http.n_listeners, 0);
+	config_free(c);
+}
+
+Test(config, http_defaults)
+{
+	struct config *c =
+		parse(SFU "http:\n"
+			  "  listen: [{address: 192.0.2.1}, {address: '::', tls: false}]\n"
+			  "  token_secrets: [" SECRET "]\n");
+
+	cr_assert_not_null(c, "%s", error);
+	cr_assert_eq(c->http.n_listeners, 2);
+	cr_expect(c->http.listeners[0].is_tls);
+	cr_expect_eq(ntohs(c->http.listeners[0].endpoint.port_be), 8443);
+	cr_expect_not(c->http.listeners[1].is_tls);
+	cr_expect_eq(ntohs(c->http.listeners[1].endpoint.port_be), 8080);
+	cr_expect_null(c->http.certificate);
+	cr_expect_null(c->http.key);
+	cr_expect(c->http.requires_tokens);
+	cr_assert_eq(c->http.n_token_secrets, 1);
+	cr_expect_str_eq(c->http.token_secrets[0], SECRET);
+	cr_assert_eq(c->http.n_allow_origins, 1);
+	cr_expect_str_eq(c->http.allow_origins[0], "*");
+	cr_expect_null(c->http.redirect);
+	config_free(c);
+}
+
+Test(config, http_everything)
+{
+	struct config *c = parse(SFU "http:\n"
+				     "  listen: [{address: 0.0.0.0, port: 443, tls: true}]\n"
+				     "  certificate: /etc/chain.pem\n"
+				     "  key: /etc/key.pem\n"
+				     "  require_tokens: false\n"
+				     "  allow_origins: ['https://a.example', 'http://[::1]:8080']\n"
+				     "  redirect: https://b.example\n");
+
+	cr_assert_not_null(c, "%s", error);
+	cr_expect_eq(ntohs(c->http.listeners[0].endpoint.port_be), 443);
+	cr_expect_str_eq(c->http.certificate, "/etc/chain.pem");
+	cr_expect_str_eq(c->http.key, "/etc/key.pem");
+	cr_expect_not(c->http.requires_tokens);
+	cr_expect_eq(c->http.n_allow_origins, 2);
+	cr_expect_str_eq(c->http.redirect, "https://b.example");
+	config_free(c);
+}
+
+Test(config, http_refusals)
+{
+	refused(MINIMAL "http: {listen: [{address: 192.0.2.1}], token_secrets: [" SECRET "]}\n",
+		":12: http: it serves the SFU, which is off; add 'sfu: {}', or leave http out");
+	refused(SFU "http: {listen: []}\n",
+		":13: http.listen: the list is empty; add '- address: IP'");
+	refused(SFU "http: {listen: [{address: localhost}]}\n",
+		":13: http.listen[0].address: 'localhost' is no IP address; write it as in "
+		"203.0.113.5, 2001:db8::5, or 0.0.0.0 for every address");
+	refused(SFU "http: {listen: [{address: 192.0.2.1}, {address: 192.0.2.1}]}\n",
+		":13: http.listen[1]: the same address and port as http.listen[0]; remove one or "
+		"change its port");
+	refused(SFU "http: {listen: [{address: 192.0.2.1}]}\n",
+		":13: http.token_secrets: nobody could join; add a secret (make one with: openssl "
+		"rand -hex 32), or require_tokens: false to let everybody in");
+	refused(SFU "http: {listen: [{address: 192.0.2.1}], token_secrets: [short]}\n",
+		":13: http.token_secrets[0]: shorter than 32 characters; make one with: openssl "
+		"rand "
+		"-hex 32");
+	refused(SFU "http: {listen: [{address: 192.0.2.1}], certificate: /a.pem}\n",
+		":13: http.certificate: certificate and key belong together; give both, or neither "
+		"to "
+		"have a certificate made");
+	refused(SFU "http: {listen: [{address: 192.0.2.1}], require_tokens: false,\n"
+		    "  allow_origins: ['https://a.example/']}\n",
+		":14: http.allow_origins[0]: 'https://a.example/' is no origin; write it as in "
+		"https://app.example or https://app.example:8443, or \"*\" for all");
+	refused(SFU "http: {listen: [{address: 192.0.2.1}], require_tokens: false, redirect: b}\n",
+		":13: http.redirect: 'b' is no origin; write it as in https://other.example");
+}
