@@ -14,6 +14,8 @@ struct command {
 	const char *operand; // ID or FILE
 	const char *user, *peer, *client, *listener, *relayed, *channel, *limit;
 	const char *interface; // import: for ports:
+	const char *room, *participant, *lifetime, *config;
+	bool may_publish;
 	bool is_json;
 	bool is_watching;
 	bool with_all;
@@ -23,6 +25,7 @@ struct command {
 int run_config_check(const struct command *c);   // config_check.c
 int run_import_coturn(const struct command *c);  // import.c
 int run_segment_remove(const struct command *c); // segment_remove.c
+int run_token_new(const struct command *c);      // token_new.c
 
 // Prints "turnpikectl: " and the line to stderr. Returns `code`.
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));

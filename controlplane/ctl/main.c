@@ -28,6 +28,7 @@ enum option_bit {
 	TAKES_WATCH = 1 << 7,
 	TAKES_ALL = 1 << 8,
 	TAKES_INTERFACE = 1 << 9,
+	TAKES_TOKEN = 1 << 10, // --room and what else only tokens have
 };
 
 static int run_version(const struct command *c);
@@ -72,6 +73,10 @@ static const struct verb verbs[] = {
 	  NULL },
 	{ "segment remove", NULL, 0, NULL, run_segment_remove,
 	  "remove the tables of a stopped instance, with its sessions", NULL },
+	{ "token new", NULL, TAKES_TOKEN | TAKES_WATCH, NULL, run_token_new,
+	  "sign a token for the SFU's rooms; needs no control plane",
+	  "--room NAME [--publish] [--watch] [--participant NAME]\n"
+	  "                       [--lifetime 1h] [--config FILE]" },
 	{ "version", NULL, 0, NULL, run_version, "versions of this command and of both processes",
 	  NULL },
 	{ NULL, NULL, 0, NULL, NULL, NULL, NULL },
@@ -342,6 +347,11 @@ static const struct option long_options[] = {
 	{ "interface", required_argument, NULL, 'I' },
 	{ "watch", no_argument, NULL, 'w' },
 	{ "all", no_argument, NULL, 'a' },
+	{ "room", required_argument, NULL, 'R' },
+	{ "participant", required_argument, NULL, 'P' },
+	{ "lifetime", required_argument, NULL, 'L' },
+	{ "config", required_argument, NULL, 'C' },
+	{ "publish", no_argument, NULL, 'O' },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -401,6 +411,26 @@ static int read_options(int argc, char **argv, struct command *c)
 		case 'w':
 			c->is_watching = true;
 			given |= TAKES_WATCH;
+			break;
+		case 'R':
+			c->room = optarg;
+			given |= TAKES_TOKEN;
+			break;
+		case 'P':
+			c->participant = optarg;
+			given |= TAKES_TOKEN;
+			break;
+		case 'L':
+			c->lifetime = optarg;
+			given |= TAKES_TOKEN;
+			break;
+		case 'C':
+			c->config = optarg;
+			given |= TAKES_TOKEN;
+			break;
+		case 'O':
+			c->may_publish = true;
+			given |= TAKES_TOKEN;
 			break;
 		case 'a':
 			c->with_all = true;
