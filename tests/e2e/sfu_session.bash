@@ -33,7 +33,7 @@ ask() {
 }
 
 # open PAGE HOST: a browser in the namespace of HOST (client, peer).
-open_page() { ask "$1" open "{\"netns\": \"tp-$2-$instance\", \"origin\": \"$SFU_ORIGIN/healthz\"}"; }
+open_page() { ask "$1" open "{\"netns\": \"tp-$2-$instance\", \"origin\": \"${DEMO_URL%/demo/}/healthz\"}"; }
 
 # publish PAGE ROOM PARTICIPANT [JSON-FIELDS]
 publish() { ask "$1" publish "{\"url\": \"$WHIP_URL/$2/$3\", \"token\": \"$WHIP_TOKEN\" ${4:+, $4}}"; }
