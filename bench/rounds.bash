@@ -84,12 +84,16 @@ disturbed_share_max=0.05
 
 # rounds N CONTESTANT…: each contestant is a function that stores a rate in $rate and the share of time that others took in
 # $disturbed. They take turns; a disturbed turn is repeated up to twice, and dropped if it stays disturbed, unless nothing else is
-# left. Turns land in $bench_dir/rounds.json: [{contestant, round, rate, disturbed, kept}].
+# left. Ends early when the figures agree with each other, and when its time is up. Turns land in $bench_dir/turns, one JSON
+# object a line: {contestant, round, rate, disturbed, quiet}.
 rounds() {
-	local n=$1 round contestant try
+	local n=$1 round contestant try began=$SECONDS
 	shift
 	: >"$bench_dir/turns"
 	for ((round = 0; round < n; round++)); do
+		# A machine that is never quiet gets twice the time for the rounds that it needs.
+		if ((round > 0 && SECONDS - began > rounds_seconds * (round < rounds_enough ? 2 : 1))) ||
+			rounds_agree "$#"; then break; fi
 		for contestant in "$@"; do
 			for try in 0 1 2; do
 				disturbed=0
@@ -106,6 +110,14 @@ rounds() {
 		done
 	done
 	printf '\r%70s\r' '' >&2
+}
+
+# rounds_agree N: whether each of N contestants has enough quiet turns, and all of them lie close together.
+rounds_agree() {
+	jq -se --argjson n "$1" --argjson enough "$rounds_enough" --argjson spread "$rounds_spread_max" '
+		map(select(.quiet)) | group_by(.contestant) | length == $n and
+		all(length >= $enough and (map(.rate) | (max - min) <= $spread * (add / length)))' \
+		"$bench_dir/turns" >/dev/null
 }
 
 # summary BASE: of the last rounds: per contestant the median and the extremes, and the ratio to BASE round by round.
@@ -144,5 +156,8 @@ if [[ $quick == 1 ]]; then
 	seconds=0.7
 else
 	n_rounds=7
-	seconds=2
+	seconds=1.5
 fi
+rounds_enough=3
+rounds_spread_max=0.05 # of the mean
+rounds_seconds=60      # no further round after that

@@ -29,12 +29,12 @@ macswap_start() {
 	rm -f "$bench_dir/macswap.in"
 	mkfifo "$bench_dir/macswap.in"
 	exec 8<>"$bench_dir/macswap.in"
-	"$root/bench/peers/macswap" "$1" "$worker_cpu" "${2:-32768}" <"$bench_dir/macswap.in" >"$macswap_log" 2>&1 &
+	"${bench_netns[@]}" "$root/bench/peers/macswap" "$1" "$worker_cpu" "${2:-32768}" <"$bench_dir/macswap.in" >"$macswap_log" 2>&1 &
 	macswap_pid=$!
 	bench_pids+=("$macswap_pid")
 	local i
 	for ((i = 0; i < 300; i++)); do
-		if grep -q 'Start automatic packet forwarding' "$macswap_log"; then return; fi
+		if grep -qs 'Start automatic packet forwarding' "$macswap_log"; then return; fi
 		sleep 0.05
 	done
 	echo "testpmd did not start"
