@@ -16,19 +16,21 @@ void dp_answer(struct dp_worker *w, struct dp_packet *p, const void *message,
 {
 	uint64_t l2_word = dp_answer_l2_word(p);
 	uint32_t header_bytes = dp_header_bytes(l2_word, p->view.is_v4);
-	struct ip_endpoint source = p->view.destination;
-	struct ip_endpoint destination = p->view.source;
+	struct ip_address source = p->view.destination.address;
+	struct ip_address destination = p->view.source.address;
 	struct dp_header h = {
-		.source = &source,
-		.destination = &destination,
+		.source = dp_address_of(&source),
+		.destination = dp_address_of(&destination),
+		.ports = dp_ports(p->view.destination.port_be, p->view.source.port_be),
 		.l2_word = l2_word,
 		.source_mac = w->shared->port[p->port_idx].mac,
 		.ip_id = w->ip_id++,
-		.udp_bytes = (uint16_t)(UDP_BYTES + message_bytes),
+		.udp_bytes = UDP_BYTES + message_bytes,
 		.ttl = ANSWER_TTL,
 		.is_v4 = p->view.is_v4,
 	};
 	struct rte_mbuf *m = p->mbuf;
+	uint16_t checksum;
 	uint8_t *udp;
 
 	rte_pktmbuf_reset_headroom(m);
@@ -42,7 +44,7 @@ void dp_answer(struct dp_worker *w, struct dp_packet *p, const void *message,
 	memcpy(p->frame + header_bytes, message, message_bytes);
 	dp_header_write(p->frame, &h);
 	udp = p->frame + header_bytes - UDP_BYTES;
-	h.udp_checksum = udp_checksum(&source.address, &destination.address, udp, h.udp_bytes);
-	memcpy(udp + 6, &h.udp_checksum, 2);
+	checksum = udp_checksum(&source, &destination, udp, (uint16_t)h.udp_bytes);
+	memcpy(udp + 6, &checksum, sizeof(checksum));
 	dp_tx_push(w, p->port_idx, m);
 }

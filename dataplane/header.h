@@ -16,27 +16,59 @@
 #define IP_PROTOCOL_UDP 17
 #define ANSWER_TTL      64 // RFC 1700; what hosts use
 
-// A sum of 32-bit words as they lie in memory, down to what checksum_fold and checksum_update take.
-static inline uint32_t checksum_fold64(uint64_t sum)
+// An IP address in two words, as it lies in memory: what relaying keeps in registers.
+struct dp_address {
+	uint64_t high;
+	uint64_t low;
+};
+
+static inline struct dp_address dp_address_of(const void *bytes)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (uint32_t)((sum & 0xffff) + (sum >> 16));
+	struct dp_address a;
+
+	memcpy(&a.high, bytes, sizeof(a.high));
+	memcpy(&a.low, (const uint8_t *)bytes + sizeof(a.high), sizeof(a.low));
+	return a;
 }
 
+static inline bool dp_address_is_v4(struct dp_address a)
+{
+	return a.high == 0 && (uint32_t)a.low == __builtin_bswap32(0xffff);
+}
+
+// The four bytes of an IPv4 address; only if dp_address_is_v4.
+static inline uint32_t dp_address_v4(struct dp_address a)
+{
+	return (uint32_t)(a.low >> 32);
+}
+
+// Two ports side by side, as they stand in a UDP header.
+static inline uint32_t dp_ports(uint16_t source_be, uint16_t destination_be)
+{
+	return source_be | (uint32_t)destination_be << 16;
+}
+
+// Of a value below 2^16, what lies in memory in network order. (GCC swaps 16 bits through memory.)
+static inline uint32_t dp_be16(uint32_t value)
+{
+	return __builtin_bswap32(value) >> 16;
+}
+
+// In whole words, so that it stays in registers where it is composed and written at once.
 struct dp_header {
-	const struct ip_endpoint *source; // both of one family
-	const struct ip_endpoint *destination;
+	struct dp_address source; // both of one family
+	struct dp_address destination;
 	uint64_t l2_word; // as in neighbour_table.h: destination MAC and VLAN
 	const uint8_t *source_mac;
+	uint32_t ports;        // dp_ports
 	uint32_t flow_label;   // IPv6; 20 bits
-	uint16_t ip_id;        // IPv4 without DF
-	uint16_t udp_bytes;    // UDP header and payload
-	uint16_t udp_checksum; // as it goes into memory
-	uint8_t ttl;
-	uint8_t traffic_class;
-	uint8_t dont_fragment; // IPv4
-	uint8_t is_v4;
+	uint32_t ip_id;        // IPv4 without DF; 16 bits
+	uint32_t udp_bytes;    // UDP header and payload; 16 bits
+	uint32_t udp_checksum; // as it goes into memory; 16 bits
+	uint32_t ttl;
+	uint32_t traffic_class;
+	bool dont_fragment; // IPv4
+	bool is_v4;
 };
 
 static inline uint32_t dp_header_l2_bytes(uint64_t l2_word)
@@ -53,18 +85,16 @@ static inline uint32_t dp_header_bytes(uint64_t l2_word, bool is_v4)
 // for the checksum.
 static inline void dp_header_write_v4(uint8_t *ip, const struct dp_header *h)
 {
+	uint32_t source = dp_address_v4(h->source);
+	uint32_t destination = dp_address_v4(h->destination);
 	uint64_t front;
 	uint64_t middle;
-	uint32_t source;
-	uint32_t destination;
 	uint64_t sum;
 
-	front = 0x45u | (uint32_t)h->traffic_class << 8 |
-		(uint32_t)__builtin_bswap16((uint16_t)(IPV4_BYTES + h->udp_bytes)) << 16;
 	// RFC 6864 §4.1: the identification of a packet that cannot be fragmented means nothing.
-	front |= (h->dont_fragment ? 0x40ull << 16 : __builtin_bswap16(h->ip_id)) << 32;
-	memcpy(&source, ip_address_v4_bytes(&h->source->address), 4);
-	memcpy(&destination, ip_address_v4_bytes(&h->destination->address), 4);
+	front = __builtin_bswap64(0x45ull << 56 | (uint64_t)h->traffic_class << 48 |
+				  (uint64_t)(IPV4_BYTES + h->udp_bytes) << 32 |
+				  (h->dont_fragment ? 0x4000 : h->ip_id << 16));
 	middle = h->ttl | IP_PROTOCOL_UDP << 8;
 	sum = (front >> 32) + (uint32_t)front + middle + source + destination;
 	middle |= (uint64_t)(uint16_t)~checksum_fold(checksum_fold64(sum)) << 16;
@@ -76,18 +106,19 @@ static inline void dp_header_write_v4(uint8_t *ip, const struct dp_header *h)
 
 static inline void dp_header_write_v6(uint8_t *ip, const struct dp_header *h)
 {
-	bytes_put_be32(ip, 6u << 28 | (uint32_t)h->traffic_class << 20 | (h->flow_label & 0xfffff));
-	bytes_put_be16(ip + 4, h->udp_bytes);
-	ip[6] = IP_PROTOCOL_UDP;
-	ip[7] = h->ttl;
-	memcpy(ip + 8, h->source->address.bytes, 16);
-	memcpy(ip + 24, h->destination->address.bytes, 16);
+	bytes_put_be32(ip, 6u << 28 | h->traffic_class << 20 | (h->flow_label & 0xfffff));
+	bytes_put_be32(ip + 4, h->udp_bytes << 16 | IP_PROTOCOL_UDP << 8 | h->ttl);
+	memcpy(ip + 8, &h->source.high, 8);
+	memcpy(ip + 16, &h->source.low, 8);
+	memcpy(ip + 24, &h->destination.high, 8);
+	memcpy(ip + 32, &h->destination.low, 8);
 }
 
 // Writes dp_header_bytes() bytes at `frame`.
 static inline void dp_header_write(uint8_t *frame, const struct dp_header *h)
 {
 	uint16_t vlan_id = shm_neighbour_vlan(h->l2_word);
+	uint16_t ethertype_be;
 	uint8_t *p = frame + 2 * 6;
 	uint64_t udp;
 
@@ -100,7 +131,8 @@ static inline void dp_header_write(uint8_t *frame, const struct dp_header *h)
 		bytes_put_be16(p + 2, vlan_id);
 		p += VLAN_BYTES;
 	}
-	bytes_put_be16(p, h->is_v4 ? 0x0800 : 0x86dd);
+	ethertype_be = h->is_v4 ? ETHERTYPE_BE_IPV4 : ETHERTYPE_BE_IPV6;
+	memcpy(p, &ethertype_be, sizeof(ethertype_be));
 	p += 2;
 	if (h->is_v4) {
 		dp_header_write_v4(p, h);
@@ -109,8 +141,7 @@ static inline void dp_header_write(uint8_t *frame, const struct dp_header *h)
 		dp_header_write_v6(p, h);
 		p += IPV6_BYTES;
 	}
-	udp = h->source->port_be | (uint64_t)h->destination->port_be << 16 |
-	      (uint64_t)__builtin_bswap16(h->udp_bytes) << 32 | (uint64_t)h->udp_checksum << 48;
+	udp = h->ports | (uint64_t)dp_be16(h->udp_bytes) << 32 | (uint64_t)h->udp_checksum << 48;
 	memcpy(p, &udp, sizeof(udp));
 }
 

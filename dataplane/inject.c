@@ -30,6 +30,7 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 	struct rte_mbuf *m;
 	bool sent = true;
 	uint8_t *frame;
+	uint16_t checksum;
 	uint8_t *udp;
 
 	if (!datagram_check(w, &d)) {
@@ -46,12 +47,13 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 	memcpy(destination.address.bytes, d.remote_address, sizeof(destination.address.bytes));
 	destination.port_be = d.remote_port_be;
 	h = (struct dp_header){
-		.source = &source,
-		.destination = &destination,
+		.source = dp_address_of(&source.address),
+		.destination = dp_address_of(&destination.address),
+		.ports = dp_ports(source.port_be, destination.port_be),
 		.l2_word = d.l2_word,
 		.source_mac = w->shared->port[shm_neighbour_port(d.l2_word)].mac,
 		.ip_id = w->ip_id++,
-		.udp_bytes = (uint16_t)(UDP_BYTES + length_bytes),
+		.udp_bytes = UDP_BYTES + length_bytes,
 		.ttl = ANSWER_TTL,
 		.is_v4 = w->settings.local[d.local_idx].is_v4,
 	};
@@ -68,8 +70,8 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 	memcpy(frame + header_bytes, shared_datagram->data, length_bytes);
 	dp_header_write(frame, &h);
 	udp = frame + header_bytes - UDP_BYTES;
-	h.udp_checksum = udp_checksum(&source.address, &destination.address, udp, h.udp_bytes);
-	memcpy(udp + 6, &h.udp_checksum, 2);
+	checksum = udp_checksum(&source.address, &destination.address, udp, (uint16_t)h.udp_bytes);
+	memcpy(udp + 6, &checksum, sizeof(checksum));
 	if (header_bytes - dp_header_l2_bytes(d.l2_word) + length_bytes >
 	    w->shared->port[shm_neighbour_port(d.l2_word)].mtu_bytes)
 		sent = dp_tx_push_fragments(w, shm_neighbour_port(d.l2_word), m,

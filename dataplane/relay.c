@@ -7,9 +7,6 @@
 #include "dataplane/header.h"
 #include "dataplane/relay_channel.h"
 
-// RFC 7915 §5.1: below the least IPv6 MTU a translated packet may be fragmented on its way.
-#define V4_FROM_V6_DF_BYTES 1260
-
 // Sum of 32-bit words as they lie in memory; folds into a checksum.
 static inline uint64_t sum_endpoint(const struct ip_endpoint *e)
 {
@@ -122,7 +119,7 @@ static bool dont_fragment(const struct dp_packet *p, bool to_v4, uint32_t ip_byt
 		return false;
 	if (p->view.is_v4)
 		return p->view.dont_fragment;
-	return to_v4 && !p->was_fragments && ip_bytes > V4_FROM_V6_DF_BYTES;
+	return to_v4 && !p->was_fragments && ip_bytes > DP_RELAY_V4_FROM_V6_DF_BYTES;
 }
 
 static void count_relayed(struct dp_worker *w, const struct dp_packet *p)
@@ -214,27 +211,27 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 
 	sent = sum_endpoint(&p->source) + sum_endpoint(&p->destination) + sum_length(udp_bytes);
 	sent += sum_framing(prefix, prefix_bytes);
-	h.source = &p->source;
-	h.destination = &p->destination;
+	h.source = dp_address_of(&p->source.address);
+	h.destination = dp_address_of(&p->destination.address);
+	h.ports = dp_ports(p->source.port_be, p->destination.port_be);
 	h.l2_word = next_hop;
 	h.source_mac = port->mac;
-	// One label per flow and direction, none of the sender's (RFC 8656 §14).
-	h.flow_label = (dp_flow_idx(w, p->flow) + 1) * 0x9e3779b1u >> 12;
+	h.flow_label = dp_relay_flow_label(dp_flow_idx(w, p->flow));
 	h.ip_id = w->ip_id++;
-	h.udp_bytes = (uint16_t)udp_bytes;
+	h.udp_bytes = udp_bytes;
 	// Updated, not computed anew, so that what was corrupt stays so. Without a checksum none is
 	// made up, but for IPv6.
 	h.udp_checksum = had_checksum ? checksum_of(p, received, sent) : 0;
-	h.ttl = (uint8_t)(p->ttl - 1);
+	h.ttl = p->ttl - 1u;
 	h.traffic_class = p->view.traffic_class;
 	h.is_v4 = to_v4;
 	dp_header_write(frame, &h);
 	if (!had_checksum && !to_v4) {
 		uint8_t *udp = frame + header_bytes - UDP_BYTES;
+		uint16_t checksum = udp_checksum(&p->source.address, &p->destination.address, udp,
+						 (uint16_t)udp_bytes);
 
-		h.udp_checksum =
-			udp_checksum(&p->source.address, &p->destination.address, udp, h.udp_bytes);
-		memcpy(udp + 6, &h.udp_checksum, 2);
+		memcpy(udp + 6, &checksum, sizeof(checksum));
 	}
 
 	if (!fragments) {
@@ -250,7 +247,7 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		if (likely(dp_relay_channel_v4(w, in[i])))
+		if (likely(dp_relay_channel(w, in[i])))
 			account(w, in[i]);
 		else
 			relay_one(w, in[i]);

@@ -1,17 +1,32 @@
-// What the relay stage shares with hairpins.
+// What the relay stage shares with hairpins and the fast path.
 #ifndef TP_DP_RELAY_H
 #define TP_DP_RELAY_H
 
 #include "dataplane/worker.h"
 
+// RFC 7915 §5.1: below the least IPv6 MTU a translated packet may be fragmented on its way.
+#define DP_RELAY_V4_FROM_V6_DF_BYTES 1260
+
+// One label per flow and direction, none of the sender's (RFC 8656 §14).
+static inline uint32_t dp_relay_flow_label(uint32_t flow_idx)
+{
+	return (flow_idx + 1) * 0x9e3779b1u >> 12;
+}
+
+// Adds application data to the usage of a flow.
+static inline void dp_relay_count_usage(struct dp_worker *w, uint32_t flow_idx, uint32_t data_bytes)
+{
+	struct shm_usage *u = &w->usage[flow_idx];
+
+	__atomic_store_n(&u->pkts, u->pkts + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&u->bytes, u->bytes + data_bytes, __ATOMIC_RELAXED);
+}
+
 // Adds the packet's application data to the usage of a flow.
 static inline void dp_relay_account(struct dp_worker *w, const struct shm_flow *flow,
 				    const struct dp_packet *p)
 {
-	struct shm_usage *u = &w->usage[dp_flow_idx(w, flow)];
-
-	__atomic_store_n(&u->pkts, u->pkts + 1, __ATOMIC_RELAXED);
-	__atomic_store_n(&u->bytes, u->bytes + p->data_bytes, __ATOMIC_RELAXED);
+	dp_relay_count_usage(w, dp_flow_idx(w, flow), p->data_bytes);
 }
 
 #endif

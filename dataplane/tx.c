@@ -27,7 +27,7 @@ static uint32_t send_burst(struct dp_worker *w, struct dp_port *port, struct rte
 	return n_sent;
 }
 
-static void flush_port(struct dp_worker *w, uint32_t port_idx)
+void dp_tx_flush_port(struct dp_worker *w, uint32_t port_idx)
 {
 	struct dp_tx *tx = &w->tx[port_idx];
 	uint64_t bytes = 0;
@@ -44,15 +44,6 @@ static void flush_port(struct dp_worker *w, uint32_t port_idx)
 	w->count[DP_COUNTER_TX_BYTES] += bytes;
 	w->count[DP_DROP_TX_FULL] += tx->count - n_sent;
 	tx->count = 0;
-}
-
-void dp_tx_push(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m)
-{
-	struct dp_tx *tx = &w->tx[port_idx];
-
-	tx->mbuf[tx->count++] = m;
-	if (tx->count == DP_TX_PENDING)
-		flush_port(w, port_idx);
 }
 
 // One fragment as a frame of its own, in one piece, because not every driver sends chains.
@@ -131,6 +122,6 @@ void dp_tx_flush(struct dp_worker *w)
 {
 	for (uint32_t i = 0; i < w->shared->n_ports; i++) {
 		if (w->tx[i].count > 0)
-			flush_port(w, i);
+			dp_tx_flush_port(w, i);
 	}
 }

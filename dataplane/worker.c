@@ -171,34 +171,9 @@ static void lookup_join(struct dp_worker *w)
 	down->count = 0;
 }
 
-void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n)
+void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 {
-	struct dp_packet *in[DP_BURST];
-	uint32_t n_in = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		struct dp_packet *p = &w->packet[n_in];
-		struct rte_mbuf *m = mbuf[i];
-
-		// The first frames of the burst; classification fetches the others as it goes.
-		if (i < DP_FRAMES_AHEAD)
-			dp_prefetch_frame(m);
-		w->count[DP_COUNTER_RX_BYTES] += m->pkt_len;
-		if (unlikely(m->nb_segs > 1)) {
-			m = dp_reassembly_linearise(w, m);
-			if (m == NULL) {
-				w->count[DP_DROP_NO_MBUF]++;
-				continue;
-			}
-		}
-		p->mbuf = m;
-		p->port_idx = (uint8_t)port_idx;
-		p->was_fragments = 0;
-		in[n_in++] = p;
-	}
-	w->count[DP_COUNTER_RX_PKTS] += n;
-
-	dp_classify_burst(w, in, n_in);
+	dp_classify_burst(w, in, n);
 	// A reassembled datagram may turn out to be a fragment again.
 	while (w->list[DP_STAGE_REASSEMBLY].count > 0)
 		run(w, DP_STAGE_REASSEMBLY, dp_reassembly_burst);
@@ -214,6 +189,44 @@ void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **m
 	if (w->n_done > 0)
 		rte_pktmbuf_free_bulk(w->done, w->n_done);
 	w->n_done = 0;
+}
+
+void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n)
+{
+	struct dp_packet *in[DP_BURST];
+	uint64_t rx_bytes = 0;
+	uint32_t n_in = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		// The first frames of the burst; the fast path fetches the others as it goes.
+		if (i < DP_FRAMES_AHEAD)
+			dp_prefetch_frame(mbuf[i]);
+		rx_bytes += mbuf[i]->pkt_len;
+	}
+	w->count[DP_COUNTER_RX_PKTS] += n;
+	w->count[DP_COUNTER_RX_BYTES] += rx_bytes;
+
+	n = dp_fast_path_burst(w, mbuf, n);
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		struct dp_packet *p = &w->packet[n_in];
+		struct rte_mbuf *m = mbuf[i];
+
+		if (unlikely(m->nb_segs > 1)) {
+			m = dp_reassembly_linearise(w, m);
+			if (m == NULL) {
+				w->count[DP_DROP_NO_MBUF]++;
+				continue;
+			}
+		}
+		p->mbuf = m;
+		p->port_idx = (uint8_t)port_idx;
+		p->was_fragments = 0;
+		in[n_in++] = p;
+	}
+
+	dp_worker_stages(w, in, n_in);
 }
 
 static uint32_t poll_ports(struct dp_worker *w)

@@ -118,6 +118,12 @@ int dp_worker_run(void *arg);
 // Runs `n` received packets through all stages, up to the queues of the ports.
 void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n);
 
+// The same behind the fast path; `mbuf`, `port_idx` and `was_fragments` of the packets are set.
+void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+
+// Relays what it can of the burst and leaves the rest in mbuf[0..n), in order; returns their number.
+uint32_t dp_fast_path_burst(struct dp_worker *w, struct rte_mbuf **mbuf, uint32_t n);
+
 void dp_classify_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_reassembly_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
@@ -138,8 +144,8 @@ void dp_reassembly_expire(struct dp_worker *w);
 // original is freed.
 struct rte_mbuf *dp_reassembly_linearise(struct dp_worker *w, struct rte_mbuf *m);
 
-// Queues a complete frame; the mbuf is not the caller's any more.
-void dp_tx_push(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m);
+// Sends what waits for a port.
+void dp_tx_flush_port(struct dp_worker *w, uint32_t port_idx);
 // As many frames as an IP packet larger than the port's MTU needs; false when memory did not
 // suffice for all. The mbuf is gone either way.
 bool dp_tx_push_fragments(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m,
@@ -176,6 +182,16 @@ static inline void dp_prefetch_frame(const struct rte_mbuf *m)
 
 	rte_prefetch0(frame);
 	rte_prefetch0(frame + RTE_CACHE_LINE_SIZE);
+}
+
+// Queues a complete frame; the mbuf is not the caller's any more.
+static inline void dp_tx_push(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m)
+{
+	struct dp_tx *tx = &w->tx[port_idx];
+
+	tx->mbuf[tx->count++] = m;
+	if (unlikely(tx->count == DP_TX_PENDING))
+		dp_tx_flush_port(w, port_idx);
 }
 
 static inline void dp_list_add(struct dp_worker *w, enum dp_stage stage, struct dp_packet *p)

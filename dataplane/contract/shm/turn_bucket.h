@@ -25,13 +25,18 @@ static inline uint64_t shm_fold(uint64_t a, uint64_t b)
 }
 
 // Keyed with seeds that nobody outside knows: a client that picks its ports cannot aim at one bucket.
+static inline uint64_t shm_flow_hash_words(const uint64_t seed[3], const uint64_t key[3])
+{
+	return shm_fold(shm_fold(key[0] ^ seed[0], key[1] ^ seed[1]) ^ key[2] ^ seed[2],
+			0x9e3779b97f4a7c15ull);
+}
+
 static inline uint64_t shm_flow_hash_inline(const uint64_t seed[3], const struct shm_flow_key *key)
 {
 	uint64_t w[3];
 
 	memcpy(w, key, sizeof(w));
-	return shm_fold(shm_fold(w[0] ^ seed[0], w[1] ^ seed[1]) ^ w[2] ^ seed[2],
-			0x9e3779b97f4a7c15ull);
+	return shm_flow_hash_words(seed, w);
 }
 
 static inline bool shm_flow_key_equal(const struct shm_flow_key *a, const struct shm_flow_key *b)
@@ -100,6 +105,19 @@ static inline uint32_t shm_bucket_match(const struct shm_flow_bucket *b, uint32_
 static inline uint32_t shm_match_slot(uint32_t match)
 {
 	return (uint32_t)__builtin_ctz(match) >> 1;
+}
+
+// The entry that the home bucket of a hash names first under its tag; 0, which is never used, when there is none. Nearly always
+// it is the key's own; where it is not, only shm_flow_lookup can tell whether there is one.
+static inline uint32_t shm_bucket_first_entry(const struct shm_flow_view *v, uint64_t hash)
+{
+	const struct shm_flow_bucket *b = &v->buckets[(uint32_t)hash & v->bucket_mask];
+	uint32_t match = shm_bucket_match(b, shm_flow_tag(hash));
+	uint32_t idx = 0;
+
+	if (match)
+		idx = (uint32_t)shm_slot_load(b, shm_match_slot(match));
+	return idx < v->n_entries ? idx : 0;
 }
 
 #endif

@@ -125,13 +125,7 @@ void shm_flow_lookup_bulk(const struct shm_flow_view *v,
 		__builtin_prefetch(&v->buckets[(uint32_t)hash[i] & v->bucket_mask]);
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		const struct shm_flow_bucket *b = &v->buckets[(uint32_t)hash[i] & v->bucket_mask];
-		uint32_t match = shm_bucket_match(b, shm_flow_tag(hash[i]));
-		uint32_t idx = 0;
-
-		if (match)
-			idx = (uint32_t)shm_slot_load(b, shm_match_slot(match));
-		entry_idx[i] = idx < v->n_entries ? idx : 0;
+		entry_idx[i] = shm_bucket_first_entry(v, hash[i]);
 		__builtin_prefetch(&v->entries[entry_idx[i]]);
 	}
 	for (uint32_t i = 0; i < n; i++) {

@@ -56,8 +56,7 @@ static inline bool header_checksum_ok(const uint8_t *ip, size_t header_bytes)
 	memcpy(&second, ip + 8, 8);
 	memcpy(&third, ip + 16, 4);
 	sum = (first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32) + third;
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return checksum_fold((uint32_t)((sum & 0xffff) + (sum >> 16))) == 0xffff;
+	return checksum_fold(checksum_fold64(sum)) == 0xffff;
 }
 
 static enum ip_udp_verdict parse_v4(const uint8_t *frame, size_t l3, size_t len_bytes,

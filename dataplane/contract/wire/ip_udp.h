@@ -48,12 +48,15 @@ enum ip_udp_verdict ip_udp_parse(const uint8_t *frame, size_t len_bytes, struct 
 // One's-complement sum of len bytes added to `sum` (16-bit words as they lie in memory; a last odd byte
 // is padded with zero, so only the last piece of a sum may be odd). The result is below 2^17.
 uint32_t checksum_add(uint32_t sum, const void *buf, size_t len_bytes);
-// Folds to 16 bits, not complemented.
+// Folds to 16 bits, not complemented. Both halves at once: the upper one of a sum with itself turned round has the carry.
 static inline uint16_t checksum_fold(uint32_t sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	return (uint16_t)((sum + (sum << 16 | sum >> 16)) >> 16);
+}
+// A sum of 32-bit words as they lie in memory, down to what checksum_fold and checksum_update take.
+static inline uint32_t checksum_fold64(uint64_t sum)
+{
+	return (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
 }
 // RFC 1624 eqn. 3: the checksum field after the words summing to `old_sum` were replaced by words summing
 // to `new_sum` (sums from checksum_add). Fields are as they lie in memory. For UDP the caller keeps a zero
