@@ -1,0 +1,320 @@
+// Fan-out: each packet of a track to each of its subscriptions on this worker. Packets of one track go together, watcher by
+// watcher, so that what belongs to a watcher is fetched once per burst. Worker thread; writes the egress records.
+#include <rte_prefetch.h>
+
+#include "dataplane/sfu/pacer.h"
+#include "dataplane/sfu/retransmit.h"
+#include "dataplane/sfu/transmission.h"
+
+#define NS_PER_MS 1000000ull
+
+// What the packets of a group have in common.
+struct group {
+	struct dp_sfu_transmission *x;
+	const struct shm_sfu_track *track;
+	struct rte_mbuf **plain;
+	uint32_t n;
+	uint32_t track_idx;
+	uint32_t serial;
+	uint32_t now_ms;
+	uint8_t n_layers;
+};
+
+// Where both encodings' sender reports put the first packet of the new one on the old one's line of time.
+static bool map_by_reports(const struct group *g, const struct dp_sfu_egress *e,
+			   const struct dp_sfu_media *m, uint8_t old_layer, uint32_t *out)
+{
+	const struct shm_sfu_ingress_state *from;
+	const struct shm_sfu_ingress_state *to;
+	int64_t ntp;
+	int64_t ticks;
+
+	if (old_layer >= SHM_SFU_LAYERS_MAX || m->layer >= SHM_SFU_LAYERS_MAX)
+		return false;
+	from = &g->x->state->ingress[shm_sfu_ingress_idx(g->track_idx, old_layer)];
+	to = &g->x->state->ingress[shm_sfu_ingress_idx(g->track_idx, m->layer)];
+	if (from->serial != g->serial || to->serial != g->serial || from->sr_ntp == 0 ||
+	    to->sr_ntp == 0)
+		return false;
+	// 32.32 seconds; reports are some seconds apart, a clock that stepped is no reason to overflow.
+	ntp = (int64_t)(to->sr_ntp - from->sr_ntp);
+	if (ntp > (int64_t)60 << 32 || ntp < -((int64_t)60 << 32))
+		return false;
+	ticks = (ntp / 65536 * (int64_t)e->clock_hz) / 65536;
+	*out = m->timestamp - to->sr_rtp + from->sr_rtp + (uint32_t)ticks +
+	       e->rewrite.timestamp_offset;
+	return true;
+}
+
+// Another stream begins for this watcher.
+static void join_stream(const struct group *g, struct dp_sfu_egress *e,
+			const struct dp_sfu_media *m, const struct dp_sfu_numbers *n,
+			uint32_t old_serial, uint8_t old_layer)
+{
+	struct shm_sfu_egress_state *s = e->state;
+	struct dp_sfu_rewrite *r = &e->rewrite;
+	bool is_first = e->last_tx_ns == 0;
+	uint32_t out_timestamp = m->timestamp;
+
+	e->clock_hz = g->track->clock_hz;
+	if (!is_first) {
+		uint32_t mapped = m->timestamp + r->timestamp_offset;
+		bool has_mapped = old_serial == m->track_serial;
+
+		// The same stream anew keeps its offset; another encoding of it is put beside it.
+		if (has_mapped && g->n_layers > 1 && old_layer != m->layer)
+			has_mapped = map_by_reports(g, e, m, old_layer, &mapped);
+		out_timestamp = dp_sfu_rewrite_join_timestamp(
+			r, has_mapped, mapped, g->x->worker->now_ns - e->last_tx_ns, e->clock_hz);
+		s->n_switches++;
+	}
+	dp_sfu_rewrite_switch(r, m->sequence, m->timestamp, out_timestamp, n, is_first);
+	s->track_idx = g->track_idx;
+	s->track_serial = m->track_serial;
+	s->timestamp_offset = r->timestamp_offset;
+	s->frame_number_offset = r->frame_number_offset;
+	s->tl0_offset = r->tl0_offset;
+}
+
+static void remember_sent(struct dp_sfu_egress *e, const struct group *g,
+			  const struct dp_sfu_media *m, const struct dp_sfu_job *job)
+{
+	e->sent[job->out.index % DP_SFU_SENT_PKTS] = (struct dp_sfu_sent){
+		.index = (uint32_t)job->out.index,
+		.in_sequence = (uint32_t)m->sequence,
+		.track_serial = m->track_serial,
+		.timestamp = job->out.timestamp,
+		.picture_id = job->out.picture_id,
+		.frame_number = job->out.frame_number,
+		.tl0 = job->out.tl0,
+		.key_idx = job->out.key_idx,
+		.layer = m->layer,
+		.flags = (uint8_t)((job->has_marker ? DP_SFU_SENT_F_MARKER : 0) |
+				   (job->out.is_descriptor_changed ? DP_SFU_SENT_F_DESCRIPTOR : 0)),
+		.track_idx = g->track_idx,
+	};
+}
+
+// The header that all watchers with this map share.
+static inline const struct dp_sfu_header *shared_header(struct dp_sfu_transmission *x,
+							const struct dp_sfu_egress *e,
+							const struct rte_mbuf *plain, uint32_t i)
+{
+	struct dp_sfu_header *h = &x->header[i];
+
+	if (!e->state->is_acknowledged && e->watcher->map.id[SHM_SFU_EXT_MID] != 0)
+		return NULL;
+	if (unlikely(h->n_bytes == 0 || !dp_sfu_map_equal(&h->map, &e->watcher->map)))
+		dp_sfu_header_build(h, &e->watcher->map, rte_pktmbuf_mtod(plain, const uint8_t *),
+				    dp_sfu_media((struct rte_mbuf *)(uintptr_t)plain), NULL, 0,
+				    NULL, 0);
+	return h;
+}
+
+static void forward_one(const struct group *g, struct dp_sfu_egress *e, uint32_t i,
+			struct dp_sfu_wish *wish)
+{
+	struct dp_sfu_transmission *x = g->x;
+	struct rte_mbuf *plain = g->plain[i];
+	const struct dp_sfu_media *m = dp_sfu_media(plain);
+	const struct dp_sfu_numbers *n = &x->numbers[i];
+	struct shm_sfu_egress_state *s = e->state;
+	uint32_t old_serial = e->gate.track_serial;
+	uint8_t old_layer = e->gate.layer;
+	const struct dp_sfu_header *h;
+	enum dp_sfu_choice choice;
+	struct dp_sfu_job job;
+
+	choice = dp_sfu_select(&e->gate, m, wish, x->worker->now_ns);
+	if (unlikely(wish->ask_layer != DP_SFU_LAYER_NONE))
+		dp_sfu_egress_ask(x, g->track_idx, wish->ask_layer);
+	if (choice == DP_SFU_SKIP)
+		dp_sfu_rewrite_skip(&e->rewrite, m->sequence, n);
+	if (choice == DP_SFU_SKIP || choice == DP_SFU_IGNORE)
+		return;
+	if (unlikely(choice == DP_SFU_SWITCH))
+		join_stream(g, e, m, n, old_serial, old_layer);
+	if (!dp_sfu_rewrite_map(&e->rewrite, m->sequence, m->timestamp, n, &job.out) ||
+	    !dp_sfu_egress_take_index(e, job.out.index)) {
+		s->n_dropped++;
+		return;
+	}
+	job.plain = plain;
+	job.egress_idx = e->idx;
+	job.egress_serial = e->serial;
+	job.queued_at_ms = g->now_ms;
+	job.kind = DP_SFU_JOB_MEDIA;
+	job.is_owned = 0;
+	job.probe_id = 0;
+	job.padding_bytes = 0;
+	// The picture ends for this watcher where its highest layer does.
+	job.has_marker = (m->flags & DP_SFU_MEDIA_F_MARKER) != 0 ||
+			 (n->ends_layer && g->n_layers == 1 && m->spatial == (uint8_t)wish->target);
+	e->last_tx_ns = x->worker->now_ns;
+	s->picture_id_offset = e->rewrite.picture_id_offset;
+	s->last_picture_id = e->rewrite.last_picture_id;
+	s->last_frame_number = e->rewrite.last_frame_number;
+	s->last_tl0 = e->rewrite.last_tl0;
+	if (e->sent != NULL)
+		remember_sent(e, g, m, &job);
+	h = shared_header(x, e, plain, i);
+	if (e->kind == SHM_SFU_AUDIO)
+		dp_sfu_emit(x, e, &job, h);
+	else
+		dp_sfu_pacer_push(x, e, &job, h);
+}
+
+static void forward_to(const struct group *g, struct dp_sfu_egress *e)
+{
+	const struct shm_sfu_subscription *sub = &g->x->table->subscription[e->idx];
+	struct shm_sfu_egress_state *s = e->state;
+	struct dp_sfu_wish wish = {
+		.target = __atomic_load_n(&sub->target, __ATOMIC_RELAXED),
+		.n_layers = g->n_layers,
+	};
+
+	if (unlikely(e->codec != g->track->codec))
+		dp_sfu_egress_set_codec(g->x, e, g->track->codec);
+	e->track_idx = g->track_idx;
+	if (unlikely(e->payload_type == 0xff)) {
+		s->reason = SHM_SFU_EGRESS_NO_CODEC;
+		return;
+	}
+	for (uint32_t i = 0; i < g->n; i++)
+		forward_one(g, e, i, &wish);
+	s->reason = e->gate.reason;
+	s->spatial = g->n_layers > 1 ? e->gate.layer : e->gate.spatial;
+	s->temporal = e->gate.temporal;
+}
+
+// Everything of a chunk of watchers is asked for before any of it is used.
+static void prefetch_egress(const struct dp_sfu_egress *e)
+{
+	const uint8_t *p = (const uint8_t *)e;
+
+	for (uint32_t at = 0; at < sizeof(*e); at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch0(p + at);
+}
+
+static void prefetch_watcher(const struct dp_sfu_egress *e)
+{
+	const uint8_t *p = (const uint8_t *)e->watcher;
+
+	rte_prefetch0(p);
+	rte_prefetch0(p + RTE_CACHE_LINE_SIZE);
+	rte_prefetch0(p + 2 * RTE_CACHE_LINE_SIZE);
+	rte_prefetch0(e->state);
+	rte_prefetch0((const uint8_t *)e->state + RTE_CACHE_LINE_SIZE);
+	if (e->sent != NULL)
+		rte_prefetch0(&e->sent[e->rewrite.next_index % DP_SFU_SENT_PKTS]);
+}
+
+static uint32_t chunk_collect(const struct group *g, const uint32_t *list, uint32_t n,
+			      struct dp_sfu_egress **out)
+{
+	struct dp_sfu_transmission *x = g->x;
+	bool is_flushed = false;
+	uint32_t n_out = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (list[i] < x->table->n_subscriptions) {
+			rte_prefetch0(&x->table->subscription[list[i]]);
+			prefetch_egress(&x->egress[list[i]]);
+		}
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct dp_sfu_egress *e;
+
+		if (list[i] == 0 || list[i] >= x->table->n_subscriptions)
+			continue;
+		e = &x->egress[list[i]];
+		if (unlikely(e->serial != x->table->subscription[list[i]].serial ||
+			     e->serial == 0)) {
+			dp_sfu_emit_flush(x);
+			is_flushed = true;
+			e = dp_sfu_egress_get(x, list[i]);
+			if (e == NULL)
+				continue;
+		}
+		prefetch_watcher(e);
+		out[n_out++] = e;
+	}
+	for (uint32_t i = 0; i < n_out; i++) {
+		struct dp_sfu_watcher *wt = out[i]->watcher;
+
+		if (likely(!dp_sfu_watcher_is_due(wt, x->worker->now_ns)))
+			continue;
+		if (!is_flushed)
+			dp_sfu_emit_flush(x);
+		is_flushed = true;
+		dp_sfu_watcher_check(x, wt);
+	}
+	return n_out;
+}
+
+static void forward_chunk(const struct group *g, const uint32_t *list, uint32_t n)
+{
+	struct dp_sfu_egress *chunk[DP_SFU_CHUNK];
+	uint32_t n_chunk = chunk_collect(g, list, n, chunk);
+
+	for (uint32_t i = 0; i < n_chunk; i++) {
+		if (likely(dp_sfu_watcher_is_ready(chunk[i]->watcher))) {
+			forward_to(g, chunk[i]);
+		} else {
+			chunk[i]->gate.is_waiting = 1;
+			chunk[i]->state->reason = SHM_SFU_EGRESS_NO_KEYS;
+		}
+	}
+}
+
+static void forward_group(struct dp_sfu_transmission *x, struct rte_mbuf **plain, uint32_t n)
+{
+	const struct dp_sfu_media *first = dp_sfu_media(plain[0]);
+	const uint32_t *list = NULL;
+	struct group g = {
+		.x = x,
+		.track = shm_sfu_track_get(x->table, first->track_idx),
+		.plain = plain,
+		.n = n,
+		.track_idx = first->track_idx,
+		.serial = first->track_serial,
+		.now_ms = (uint32_t)(x->worker->now_ns / NS_PER_MS),
+	};
+	uint32_t n_list;
+
+	if (g.track == NULL || __atomic_load_n(&g.track->serial, __ATOMIC_RELAXED) != g.serial ||
+	    __atomic_load_n(&g.track->is_muted, __ATOMIC_RELAXED))
+		return;
+	n_list = shm_sfu_list(x->table, g.track, x->worker->worker_idx, &list);
+	if (n_list == 0)
+		return;
+	g.n_layers = RTE_MIN(g.track->n_layers, (uint8_t)SHM_SFU_LAYERS_MAX);
+	for (uint32_t i = 0; i < n; i++) {
+		dp_sfu_numbers_read(rte_pktmbuf_mtod(plain[i], const uint8_t *),
+				    dp_sfu_media(plain[i]), &x->numbers[i]);
+		x->header[i].n_bytes = 0;
+		if (first->kind == SHM_SFU_VIDEO)
+			dp_sfu_cache_add(x->cache, plain[i]);
+	}
+	for (uint32_t at = 0; at < n_list; at += DP_SFU_CHUNK)
+		forward_chunk(&g, list + at, RTE_MIN(n_list - at, (uint32_t)DP_SFU_CHUNK));
+	dp_sfu_emit_flush(x);
+}
+
+void dp_sfu_forward_burst(struct dp_worker *w, struct rte_mbuf **plain, uint32_t n)
+{
+	struct dp_sfu_transmission *x = w->sfu_tx;
+
+	for (uint32_t i = 0; i < n;) {
+		const struct dp_sfu_media *m = dp_sfu_media(plain[i]);
+		uint32_t end = i + 1;
+
+		while (end < n && end - i < DP_SFU_GROUP &&
+		       dp_sfu_media(plain[end])->track_idx == m->track_idx &&
+		       dp_sfu_media(plain[end])->track_serial == m->track_serial)
+			end++;
+		forward_group(x, plain + i, end - i);
+		i = end;
+	}
+	dp_sfu_transmit_ask(x);
+}
