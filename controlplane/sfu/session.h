@@ -78,4 +78,14 @@ struct sfu_publisher_info {
 uint32_t sfu_room_publishers(const struct sfu *s, const char *room, struct sfu_publisher_info *out,
 			     uint32_t max);
 
+// Whom a watcher's sections show now: the n-th that it offered of each kind, and its publisher. Returns how many
+// sections show somebody, fills at most `max`. Publishers keep their seats as long as they stay.
+struct sfu_seat {
+	bool is_video;
+	uint32_t index; // among the session's sections of this kind
+	char participant[SFU_PARTICIPANT_BYTES_MAX];
+};
+uint32_t sfu_session_seats(const struct sfu *s, const char *session_id, struct sfu_seat *out,
+			   uint32_t max);
+
 #endif

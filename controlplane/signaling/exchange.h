@@ -31,7 +31,7 @@ struct http_request {
 	size_t body_bytes;
 };
 
-#define HTTP_HEADERS_MAX 32
+#define HTTP_HEADERS_MAX 48
 
 struct http_response {
 	int status; // 0 = nothing was said yet

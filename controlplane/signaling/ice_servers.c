@@ -11,6 +11,7 @@
 
 #define LIFETIME_S     86400
 #define PASSWORD_BYTES 32 // 28 characters of base64 and NUL
+#define SERVERS_MAX    16 // far more than a browser likes
 #define SHA1_BYTES     20
 
 static bool make_password(const char *secret, const char *username, char out[PASSWORD_BYTES])
@@ -39,7 +40,7 @@ void signaling_ice_servers(const struct signaling *s, int64_t now_s, struct http
 		 (long long)now_s + (lifetime_s != 0 ? lifetime_s : LIFETIME_S));
 	if (!make_password(settings->turn_secret, username, password))
 		return;
-	for (uint32_t i = 0; i < settings->n_turn_urls; i++)
+	for (uint32_t i = 0; i < settings->n_turn_urls && i < SERVERS_MAX; i++)
 		http_response_add(response, "Link",
 				  "<%s>; rel=\"ice-server\"; username=\"%s\"; credential=\"%s\"; "
 				  "credential-type=\"password\"",

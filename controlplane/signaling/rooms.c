@@ -1,4 +1,5 @@
-// GET /rooms/ROOM: who publishes there, for pages that show everybody. Control plane's loop thread.
+// GET /rooms/ROOM: who publishes there; GET /rooms/ROOM/SESSION: and where a watcher sees them. For pages that show
+// everybody. Control plane's loop thread.
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "controlplane/signaling/signaling_private.h"
 
 #define PUBLISHERS_MAX 256
+#define SEATS_MAX      64
 
 static json_t *describe(const struct sfu_publisher_info *p)
 {
@@ -14,7 +16,22 @@ static json_t *describe(const struct sfu_publisher_info *p)
 			 "audio_level", p->audio_level);
 }
 
-static void list(struct signaling *s, const char *room, struct http_response *response)
+static json_t *describe_seats(struct signaling *s, const char *session)
+{
+	struct sfu_seat seats[SEATS_MAX];
+	uint32_t n = sfu_session_seats(s->sfu, session, seats, SEATS_MAX);
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < n && i < SEATS_MAX; i++)
+		json_array_append_new(all, json_pack("{s:s, s:i, s:s}", "kind",
+						     seats[i].is_video ? "video" : "audio", "index",
+						     (int)seats[i].index, "participant",
+						     seats[i].participant));
+	return all;
+}
+
+static void list(struct signaling *s, const char *room, const char *session,
+		 struct http_response *response)
 {
 	struct sfu_publisher_info *publishers = calloc(PUBLISHERS_MAX, sizeof(*publishers));
 	json_t *all = json_array(), *whole;
@@ -26,6 +43,8 @@ static void list(struct signaling *s, const char *room, struct http_response *re
 	for (uint32_t i = 0; i < n && i < PUBLISHERS_MAX; i++)
 		json_array_append_new(all, describe(&publishers[i]));
 	whole = json_pack("{s:s, s:i, s:o}", "room", room, "count", (int)n, "publishers", all);
+	if (session[0] != '\0' && whole != NULL)
+		json_object_set_new(whole, "seats", describe_seats(s, session));
 	if (publishers != NULL && whole != NULL)
 		text = json_dumps(whole, JSON_COMPACT);
 	json_decref(whole);
@@ -37,8 +56,19 @@ static void list(struct signaling *s, const char *room, struct http_response *re
 	http_response_body(response, 200, "application/json", text, strlen(text));
 }
 
+// Whether this is a watcher of this room; a session of another room is none of this token's business.
+static bool is_watcher(struct signaling *s, const char *session, const char *room)
+{
+	char its_room[SFU_ROOM_BYTES_MAX];
+	enum sfu_role role;
+
+	return strlen(session) < SFU_SESSION_ID_BYTES &&
+	       sfu_session_find(s->sfu, session, &role, its_room) && role == SFU_ROLE_WATCH &&
+	       strcmp(its_room, room) == 0;
+}
+
 void signaling_room(struct signaling *s, const struct http_request *request, const char *room,
-		    struct http_response *response)
+		    const char *session, struct http_response *response)
 {
 	struct token_claims claims;
 
@@ -48,6 +78,10 @@ void signaling_room(struct signaling *s, const struct http_request *request, con
 	} else if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD) {
 		http_response_not_allowed(response, "GET, HEAD, OPTIONS");
 	} else if (signaling_may(s, request, SFU_ROLE_WATCH, room, &claims, response)) {
-		list(s, room, response);
+		if (session[0] == '\0' || is_watcher(s, session, room))
+			list(s, room, session, response);
+		else
+			http_response_text(response, 404,
+					   "nobody watches this room as that session");
 	}
 }

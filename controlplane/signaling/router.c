@@ -54,13 +54,15 @@ static void room_path(struct signaling *s, const struct http_request *request,
 		      struct http_response *response)
 {
 	const char *rest = request->path + strlen("/rooms/");
-	char room[SFU_ROOM_BYTES_MAX];
+	char room[SFU_ROOM_BYTES_MAX], session[SFU_ROOM_BYTES_MAX] = "";
 
-	if (take_name(&rest, room) && *rest == '\0')
-		signaling_room(s, request, room, response);
+	if (take_name(&rest, room) &&
+	    (*rest == '\0' || (take_name(&rest, session) && *rest == '\0')))
+		signaling_room(s, request, room, session, response);
 	else
-		http_response_text(response, 404,
-				   "the path must be /rooms/ROOM; a room's name has " NAME_RULE);
+		http_response_text(
+			response, 404,
+			"the path must be /rooms/ROOM[/SESSION]; a room's name has " NAME_RULE);
 }
 
 static void health(const struct http_request *request, struct http_response *response)

@@ -56,9 +56,9 @@ void signaling_join(struct signaling *s, const struct signaling_protocol *protoc
 void signaling_session(struct signaling *s, const struct signaling_protocol *protocol,
 		       const struct http_request *request, const char *id,
 		       struct http_response *response);
-// /rooms/ROOM (rooms.c)
+// /rooms/ROOM[/SESSION] (rooms.c)
 void signaling_room(struct signaling *s, const struct http_request *request, const char *room,
-		    struct http_response *response);
+		    const char *session, struct http_response *response);
 // /demo/… (demo.c)
 void signaling_demo(const struct http_request *request, struct http_response *response);
 

@@ -73,6 +73,14 @@ uint32_t sfu_room_publishers(const struct sfu *s, const char *room, struct sfu_p
 	return 1;
 }
 
+uint32_t sfu_session_seats(const struct sfu *s, const char *session_id, struct sfu_seat *out,
+			   uint32_t max)
+{
+	FUZZ_ASSERT(strcmp(session_id, SESSION) == 0 && max >= 1);
+	out[0] = (struct sfu_seat){ .participant = "alice" };
+	return 1;
+}
+
 static void base64url(const void *bytes, size_t n, char *out)
 {
 	int len = EVP_EncodeBlock((unsigned char *)out, bytes, (int)n);

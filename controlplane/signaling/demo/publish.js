@@ -45,7 +45,6 @@ async function start() {
 		});
 		follow(call);
 		call.addEventListener('error', stop);
-		$('watch').dataset.carries = `watch`;
 		let reader;
 		timer = setInterval(async () => {
 			if (!call?.pc)

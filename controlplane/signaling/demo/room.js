@@ -1,192 +1,187 @@
-// The page where everybody publishes and sees everybody: one WHIP session out, one WHEP session with a pair of sections
-// for each publisher in. When publishers come or go, a new session takes over from the old one once it is connected.
+// The page where everybody publishes and sees everybody: one WHIP session out, and one WHEP session in, whose sections are
+// seats that the server fills with whoever publishes. Who sits where it tells at /rooms/ROOM/SESSION.
 import { Call, CallError, codecPreferences } from './whip_whep.js';
 import { $, bindSettings, check, setting, showError, showState, token } from './page.js';
 import { StatsReader, levelOf, onScale } from './stats.js';
 import { camera, release, testPicture, watchLevel } from './media.js';
 import { addSenders } from './sending.js';
 
-const SLOTS_MAX = 9;
-const POLL_MS = 2000;
+const SEATS = 9;
+const POLL_MS = 1000;
 const SPEAKS_ABOVE = 0.35;
 
-let room, me, stream, publishing, watching, joining, pollTimer, levelTimer, stopLevel;
-let watched = '';  // the names that the session in force was made for
-const tiles = new Map();  // stream id → { figure, video, receivers, … }
+let room, me, stream, publishing, watching, pollTimer, levelTimer, stopLevel, isIn = false;
+let seats = { audio: [], video: [] }; // transceivers by seat
+const tiles = new Map(); // by participant
 
-function tileOf(id, label) {
-	let tile = tiles.get(id);
-	if (!tile) {
-		const figure = document.createElement('figure');
-		const video = Object.assign(document.createElement('video'), { autoplay: true, playsInline: true, muted: true });
-		const caption = document.createElement('figcaption');
-		const name = document.createElement('span');
-		const numbers = document.createElement('small');
-		const level = Object.assign(document.createElement('meter'), { min: 0, max: 1, value: 0 });
-		figure.className = 'tile';
-		name.textContent = label;
-		caption.append(name, numbers, level);
-		figure.append(video, caption);
-		$('tiles').append(figure);
-		tile = { figure, video, level, numbers, tracks: new Set() };
-		tiles.set(id, tile);
-	}
+function tileOf(participant, label = participant) {
+	if (tiles.has(participant))
+		return tiles.get(participant);
+	const element = (name, properties) => Object.assign(document.createElement(name), properties);
+	const tile = {
+		figure: element('figure', { className: 'tile' }),
+		video: element('video', { autoplay: true, playsInline: true, muted: true }),
+		numbers: element('small'),
+		level: element('meter', { min: 0, max: 1, value: 0 }),
+		name: element('span', { textContent: label }),
+	};
+	const caption = element('figcaption');
+	caption.append(tile.name, tile.numbers, tile.level);
+	tile.figure.append(tile.video, caption);
+	$('tiles').append(tile.figure);
+	tiles.set(participant, tile);
 	return tile;
 }
 
-function removeTile(id) {
-	tiles.get(id)?.figure.remove();
-	tiles.delete(id);
+function removeTile(participant) {
+	tiles.get(participant)?.figure.remove();
+	tiles.delete(participant);
 }
 
-async function publishers() {
-	const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
-	const response = await fetch(`/rooms/${room}`, { headers, cache: 'no-store' });
-	if (!response.ok)
-		throw new CallError((await response.text()).trim(), 'Use a token that lets its holder watch this room.');
-	return (await response.json()).publishers;
-}
-
-// VP8 and what others publish; without the rest an offer of many sections stays small.
-function receiveSlots(pc, n) {
+// Whatever this browser decodes, in the order of the list; what nobody sends here would only lengthen the offer.
+function takeSeats(pc) {
 	const capabilities = RTCRtpReceiver.getCapabilities('video');
 	const wanted = ['VP8', 'H264', 'VP9', 'AV1'].flatMap((name) => {
 		try {
-			return codecPreferences(capabilities, name).slice(0, 1);
+			const codecs = codecPreferences(capabilities, name);
+			return codecs.filter((codec) => !codec.mimeType.toLowerCase().endsWith('/rtx'));
 		} catch {
 			return [];
 		}
 	});
 	const repair = capabilities.codecs.filter((codec) => codec.mimeType.toLowerCase() === 'video/rtx');
-	for (let i = 0; i < n; i++) {
-		pc.addTransceiver('audio', { direction: 'recvonly' });
-		pc.addTransceiver('video', { direction: 'recvonly' }).setCodecPreferences?.([...wanted, ...repair]);
+	seats = { audio: [], video: [] };
+	for (let i = 0; i < SEATS; i++) {
+		seats.audio.push(pc.addTransceiver('audio', { direction: 'recvonly' }));
+		seats.video.push(pc.addTransceiver('video', { direction: 'recvonly' }));
+		seats.video[i].setCodecPreferences?.([...wanted, ...repair]);
 	}
 }
 
-// One sound element for everybody would mix as well; one a tile lets a tile be silenced.
-function showTrack(call, { track, streams, receiver }) {
-	const id = streams[0]?.id ?? track.id;
-	if (id === me)
-		return;
-	const add = () => {
-		const tile = tileOf(id, id);
-		if (tile.call !== call) {
-			tile.call = call;
-			tile.video.srcObject = new MediaStream();
-		}
-		tile.video.srcObject.addTrack(track);
-		tile.video.muted = $('sound').dataset.on !== '1';
-		tile.video.play().catch(() => {});
-		if (track.kind === 'audio')
-			tile.receiver = receiver;
-		else
-			tile.track = track.id;
-	};
-	// A section without a publisher has a track that never says anything.
-	if (track.muted)
-		track.addEventListener('unmute', add, { once: true });
-	else
-		add();
+async function ask(path) {
+	const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
+	const response = await fetch(path, { headers, cache: 'no-store', signal: AbortSignal.timeout(5000) });
+	if (!response.ok) {
+		const error = new CallError((await response.text()).trim(),
+			'Use a token that lets its holder watch this room.');
+		error.status = response.status;
+		throw error;
+	}
+	return response.json();
 }
 
-async function watchThem(names) {
-	const n = Math.min(names.length, SLOTS_MAX);
-	const next = new Call({
-		endpoint: `/whep/${room}`, token: token(), prepare: (pc) => receiveSlots(pc, n), waits: true,
-	});
-	next.addEventListener('track', ({ detail }) => showTrack(next, detail));
-	next.addEventListener('error', ({ detail }) => {
-		if (next === watching || next === joining)
-			showError(detail);
-	});
-	next.addEventListener('state', ({ detail }) => {
-		if (next === joining && detail.state === 'connected') {
-			const old = watching;
-			watching = next;
-			joining = undefined;
-			next.reader = new StatsReader(next.pc);
-			old?.stop();
-		}
-	});
-	joining?.stop();
-	joining = next;
-	await next.start();
+// A tile shows the tracks of the seats that its participant has.
+function seat(participant, kinds) {
+	const tile = tileOf(participant);
+	const receivers = ['audio', 'video'].map((kind) => seats[kind][kinds[kind]]?.receiver).filter(Boolean);
+	const key = receivers.map((receiver) => receiver.track.id).join();
+	tile.audio = seats.audio[kinds.audio]?.receiver;
+	tile.track = seats.video[kinds.video]?.receiver.track.id;
+	if (tile.key === key)
+		return;
+	tile.key = key;
+	tile.video.srcObject = new MediaStream(receivers.map((receiver) => receiver.track));
+	tile.video.muted = $('sound').dataset.on !== '1';
+	tile.video.play().catch(() => {});
+}
+
+function showSeats(list) {
+	const by = new Map();
+	for (const { participant, kind, index } of list)
+		if (participant !== me)
+			by.set(participant, { ...by.get(participant), [kind]: index });
+	for (const participant of [...tiles.keys()])
+		if (participant !== me && !by.has(participant))
+			removeTile(participant);
+	for (const [participant, kinds] of by)
+		seat(participant, kinds);
+}
+
+function showCount(publishers) {
+	const others = publishers.map((p) => p.participant).filter((name) => name !== me);
+	$('count').textContent = others.length === 0 ? 'Nobody else publishes here yet.'
+		: `${others.length} other${others.length > 1 ? 's' : ''}: ${others.join(', ')}.`;
 }
 
 async function poll() {
 	try {
-		const list = await publishers();
-		const others = list.map((p) => p.participant).filter((name) => name !== me).sort();
-		$('count').textContent = others.length === 0 ? 'Nobody else publishes here yet.'
-			: `${others.length} other${others.length > 1 ? 's' : ''}: ${others.join(', ')}`;
-		for (const id of [...tiles.keys()])
-			if (id !== me && !others.includes(id))
-				removeTile(id);
-		if (others.join() !== watched) {
-			watched = others.join();
-			if (others.length > 0) {
-				watchThem(list.map((p) => p.participant));
-			} else {
-				watching?.stop();
-				joining?.stop();
-				watching = joining = undefined;
-			}
+		const session = watching?.session;
+		let answer;
+		try {
+			answer = await ask(session ? `/rooms/${room}/${session}` : `/rooms/${room}`);
+		} catch (error) {
+			if (error.status !== 404)
+				throw error;
+			answer = await ask(`/rooms/${room}`);  // the call finds out that its session is gone, and joins again
 		}
-		if (watching?.pc)
-			await showNumbers();
-	} catch (error) {
-		showError(error instanceof CallError ? error
-			: new CallError('The server cannot be reached.', 'The page tries again by itself.'));
-		return;
-	}
-	if (!publishing || publishing.state !== 'closed')
+		if (!isIn)
+			return;
+		showCount(answer.publishers);
+		if (answer.seats)
+			showSeats(answer.seats);
+		if (!watching && answer.publishers.length > 0)
+			watch();
+		await showNumbers();
 		showError();
+	} catch (error) {
+		if (isIn)
+			showError(error instanceof CallError ? error
+				: new CallError('The server cannot be reached.', 'The page tries again by itself.'));
+	}
+}
+
+function watch() {
+	watching = new Call({ endpoint: `/whep/${room}`, token: token(), prepare: takeSeats, waits: true });
+	watching.addEventListener('error', ({ detail }) => {
+		watching = undefined;
+		showError(detail);
+	});
+	if (!publishing)
+		watching.addEventListener('state', ({ detail }) => showState(detail));
+	watching.start();
 }
 
 async function showNumbers() {
+	if (!watching?.pc)
+		return;
 	if (watching.reader?.pc !== watching.pc)
 		watching.reader = new StatsReader(watching.pc);
 	const { streams, path } = await watching.reader.read();
 	for (const tile of tiles.values()) {
 		const video = streams.find((s) => s.kind === 'video' && s.track_id === tile.track);
-		if (video)
-			tile.numbers.textContent = `${video.width ?? 0}×${video.height ?? 0} · ${video.fps ?? 0}/s · ${video.kbps} kb/s`;
+		if (tile.track)
+			tile.numbers.textContent = video?.width
+				? `${video.width}×${video.height} · ${video.fps ?? 0}/s · ${video.kbps} kb/s` : '';
 	}
 	window.lastStats = { streams, path };
 }
 
-function showLevels() {
-	for (const [id, tile] of tiles) {
-		if (id === me)
-			continue;
-		const level = onScale(levelOf(tile.receiver));
-		tile.level.value = level;
-		tile.figure.classList.toggle('speaks', level > SPEAKS_ABOVE);
-	}
+function showLevel(tile, level) {
+	tile.level.value = level;
+	tile.figure.classList.toggle('speaks', level > SPEAKS_ABOVE);
 }
 
 async function publish() {
 	stream = $('source').value === 'test' ? testPicture(me) : await camera();
 	const tile = tileOf(me, `${me} (you)`);
 	tile.video.srcObject = stream;
-	tile.video.muted = true;
-	if ($('source').value !== 'test')
-		tile.video.classList.add('mirrored');
-	stopLevel = watchLevel(stream, (level) => {
-		tile.level.value = onScale(level);
-		tile.figure.classList.toggle('speaks', onScale(level) > SPEAKS_ABOVE);
-	});
+	tile.video.classList.toggle('mirrored', $('source').value !== 'test');
+	stopLevel = watchLevel(stream, (level) => showLevel(tile, onScale(level)));
 	publishing = new Call({
 		endpoint: `/whip/${room}/${me}`, token: token(),
 		prepare: (pc) => addSenders(pc, stream, $('codec').value, ''),
 	});
 	publishing.addEventListener('state', ({ detail }) => showState(detail));
-	publishing.addEventListener('error', ({ detail }) => {
-		showError(detail);
-		leave();
+	const failed = new Promise((resolve, reject) => {
+		publishing.addEventListener('error', ({ detail }) => reject(detail));
+		publishing.addEventListener('state', ({ detail }) => detail.state === 'connecting' && resolve());
 	});
-	await publishing.start();
+	failed.catch(async (error) => {
+		await leave();
+		showError(error);
+	});
+	publishing.start();
+	await failed;
 }
 
 function showRunning(isRunning) {
@@ -198,18 +193,18 @@ function showRunning(isRunning) {
 }
 
 async function leave() {
+	isIn = false;
 	clearInterval(pollTimer);
 	clearInterval(levelTimer);
 	stopLevel?.();
 	stopLevel = undefined;
-	const calls = [publishing, watching, joining];
-	publishing = watching = joining = undefined;
-	watched = '';
+	const calls = [publishing, watching];
+	publishing = watching = undefined;
 	await Promise.all(calls.map((call) => call?.stop()));
 	release(stream);
 	stream = undefined;
-	for (const id of [...tiles.keys()])
-		removeTile(id);
+	for (const participant of [...tiles.keys()])
+		removeTile(participant);
 	$('count').textContent = '';
 	showState({ state: 'closed' });
 	showRunning(false);
@@ -217,17 +212,22 @@ async function leave() {
 
 async function enter() {
 	showError();
+	isIn = true;
 	showRunning(true);
 	try {
 		room = check($('room').value, 'room');
 		me = check($('participant').value, 'participant');
-		if ($('source').value !== 'none')
-			await publish();
+		if ($('source').value === 'none')
+			me = '';
 		else
-			showState({ state: 'connected' });
-		showRunning($('start').hidden);
+			await publish();
+		showRunning(true);
 		pollTimer = setInterval(poll, POLL_MS);
-		levelTimer = setInterval(showLevels, 100);
+		levelTimer = setInterval(() => {
+			for (const [participant, tile] of tiles)
+				if (participant !== me)
+					showLevel(tile, onScale(levelOf(tile.audio)));
+		}, 100);
 		await poll();
 	} catch (error) {
 		await leave();
@@ -253,8 +253,8 @@ $('sound').onclick = () => {
 	const isOn = $('sound').dataset.on !== '1';
 	$('sound').dataset.on = isOn ? '1' : '0';
 	$('sound').textContent = isOn ? 'Sound off' : 'Sound on';
-	for (const [id, tile] of tiles)
-		if (id !== me)
+	for (const [participant, tile] of tiles)
+		if (participant !== me)
 			tile.video.muted = !isOn;
 };
 showRunning(false);

@@ -133,6 +133,11 @@ export class Call extends EventTarget {
 		this.state = 'closed';
 	}
 
+	// The last part of the session's URL; undefined without one.
+	get session() {
+		return this.#resource?.split('/').pop();
+	}
+
 	#is(state, text = '') {
 		this.state = state;
 		this.dispatchEvent(new CustomEvent('state', { detail: { state, text } }));

@@ -65,6 +65,16 @@ bool sfu_session_find(const struct sfu *s, const char *session_id, enum sfu_role
 	return true;
 }
 
+uint32_t sfu_session_seats(const struct sfu *s, const char *session_id, struct sfu_seat *out,
+			   uint32_t max)
+{
+	if (!fake_sfu.has_publisher || max < 2)
+		return 0;
+	out[0] = (struct sfu_seat){ .index = 0, .participant = "alice" };
+	out[1] = (struct sfu_seat){ .is_video = true, .index = 2, .participant = "bob" };
+	return 2;
+}
+
 uint32_t sfu_room_publishers(const struct sfu *s, const char *room, struct sfu_publisher_info *out,
 			     uint32_t max)
 {

@@ -112,8 +112,30 @@ Test(http, rooms)
 	cr_expect_eq(rig_request("GET", "/rooms/lobby", "", "")->status, 401);
 	cr_expect_eq(rig_request("GET", "/rooms/cellar", watcher, "")->status, 403);
 	cr_expect_eq(rig_request("GET", "/rooms/", watcher, "")->status, 404);
-	cr_expect_eq(rig_request("GET", "/rooms/a/b", watcher, "")->status, 404);
+	cr_expect_eq(rig_request("GET", "/rooms/lobby/" RIG_SESSION "/", watcher, "")->status, 404);
 	cr_expect_eq(rig_request("DELETE", "/rooms/lobby", watcher, "")->status, 405);
+}
+
+Test(http, seats_of_a_watcher)
+{
+	const char *watcher = rig_bearer(RIG_SECRET, "", "*", false, true, 60);
+	struct rig_answer *a;
+
+	fake_sfu.session_role = SFU_ROLE_WATCH;
+	fake_sfu.has_publisher = true;
+	a = rig_request("GET", "/rooms/lobby/" RIG_SESSION, watcher, "");
+	cr_assert_eq(a->status, 200);
+	cr_expect_not_null(strstr(a->body,
+				  "\"seats\":["
+				  "{\"kind\":\"audio\",\"index\":0,\"participant\":\"alice\"},"
+				  "{\"kind\":\"video\",\"index\":2,\"participant\":\"bob\"}]"),
+			   "%s", a->body);
+	cr_expect_eq(rig_request("GET", "/rooms/lobby/0011", watcher, "")->status, 404);
+	cr_expect_eq(rig_request("GET", "/rooms/cellar/" RIG_SESSION, watcher, "")->status, 404);
+	cr_expect_eq(rig_request("GET", "/rooms/lobby/" RIG_SESSION "00", watcher, "")->status,
+		     404);
+	fake_sfu.session_role = SFU_ROLE_PUBLISH;
+	cr_expect_eq(rig_request("GET", "/rooms/lobby/" RIG_SESSION, watcher, "")->status, 404);
 }
 
 Test(http, demo_pages)
