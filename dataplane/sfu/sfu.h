@@ -39,7 +39,7 @@ struct dp_sfu_transport *dp_sfu_transport_get(struct dp_worker *w, uint32_t tran
 // ---- sending to a client (sfu/send.c)
 
 // Room that must be free in front of a UDP payload for the headers toward any client.
-#define DP_SFU_HEADER_ROOM 64
+#define DP_SFU_HEADER_ROOM 72
 
 // Puts Ethernet, IP and UDP in front of the UDP payload in `m` and queues it toward the transport's client: to a port, or back
 // through the relay where the client comes over one of our own allocations. Checksums are written. The mbuf is gone.
