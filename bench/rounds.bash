@@ -53,7 +53,7 @@ hugepages_need() {
 
 # waited_ns PID: how long the threads of a process have been kept from their CPU by others.
 waited_ns() {
-	cat /proc/"$1"/task/*/schedstat 2>/dev/null | awk '{ n += $2 } END { printf "%d", n }'
+	{ cat /proc/"$1"/task/*/schedstat 2>/dev/null || true; } | awk '{ n += $2 } END { printf "%d", n }'
 }
 
 stolen_ticks() {

@@ -74,14 +74,36 @@ memif_wait() {
 	return 1
 }
 
+# blast_start ARGUMENTS…: the generator in the background. It stays until blast_end, which comes behind the end of the process
+# that forwards: net_memif kills the end that is polled while the other one goes.
+blast_start() {
+	rm -f "$bench_dir/blast.json"
+	"$build/bench/blast/blast" run --cpu "$generator_cpu" --seconds "$seconds" --warmup 0.3 --quiet --hold \
+		--json "$bench_dir/blast.json" "$@" 2>"$bench_dir/blast.log" &
+	blast_pid=$!
+	bench_pids+=("$blast_pid")
+}
+# Until its report is there.
+blast_wait() {
+	local i
+	for ((i = 0; i < 1200; i++)); do
+		if [[ -s $bench_dir/blast.json ]] && jq -e . "$bench_dir/blast.json" >/dev/null 2>&1; then return; fi
+		kill -0 "$blast_pid" # or it failed: the case ends
+		sleep 0.05
+	done
+	echo "the generator does not end"
+	return 1
+}
+blast_end() { bench_stop "$blast_pid"; }
+
 # blast_rate PID ARGUMENTS…: what comes back to the generator, every packet checked, while process PID forwards.
-# $blast_result holds its report.
+# $blast_result holds its report. Ends with blast_end.
 blast_rate() {
 	local pid=$1
 	shift
 	watch_begin "$pid"
-	"$build/bench/blast/blast" run --cpu "$generator_cpu" --seconds "$seconds" --warmup 0.3 --quiet \
-		--json "$bench_dir/blast.json" "$@" 2>"$bench_dir/blast.log"
+	blast_start "$@"
+	blast_wait
 	disturbed=$(watch_end)
 	blast_result=$(<"$bench_dir/blast.json")
 	disturbed_by "$blast_result"
@@ -101,6 +123,7 @@ relay_memif_rate() {
 	memif_wait
 	blast_rate "$dataplane_pid" --port "$(memif client)" "$@"
 	bench_stop "$dataplane_pid"
+	blast_end
 }
 macswap_memif_rate() {
 	rm -f "$bench_dir/memif.sock"
@@ -108,4 +131,5 @@ macswap_memif_rate() {
 	memif_wait
 	blast_rate "$macswap_pid" --port "$(memif client)" --echo "$@"
 	macswap_stop
+	blast_end
 }

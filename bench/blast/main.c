@@ -1,6 +1,7 @@
 // blast: the load generator. Writes pcap files, or sends TURN traffic through a DPDK port and checks all that comes back.
 // Exit code: 0 done (losses are in the result), 1 failed at run time, 2 wrong usage.
 #include <stdio.h>
+#include <unistd.h>
 
 #include "bench/blast/allocate.h"
 #include "bench/blast/options.h"
@@ -87,6 +88,9 @@ static int port_run(const struct blast_options *o, struct flow_set *flows, struc
 		allocate_release(&a);
 	}
 	allocate_destroy(&a);
+	// net_memif kills the end that is polled while the other one goes.
+	if (ret == 0 && o->is_held)
+		pause();
 fail_close:
 	blast_port_close(&port);
 	return ret;

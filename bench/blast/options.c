@@ -30,7 +30,9 @@ static const char usage_text[] =
 	"         --window N (64)             transactions under way at once\n"
 	"         --echo                      the other end sends everything back as it is\n"
 	"         --reflect                   the other end answers to the sender what it got\n"
-	"         --json FILE                 result (standard output)   --quiet\n";
+	"         --json FILE                 result (standard output)   --quiet\n"
+	"         --hold                      stay until killed, so that the other end ends "
+	"first\n";
 
 enum {
 	OPT_OUT = 256,
@@ -62,6 +64,7 @@ enum {
 	OPT_REFLECT,
 	OPT_JSON,
 	OPT_QUIET,
+	OPT_HOLD,
 	OPT_HELP,
 };
 
@@ -95,6 +98,7 @@ static const struct option long_options[] = {
 	{ "reflect", no_argument, NULL, OPT_REFLECT },
 	{ "json", required_argument, NULL, OPT_JSON },
 	{ "quiet", no_argument, NULL, OPT_QUIET },
+	{ "hold", no_argument, NULL, OPT_HOLD },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
 };
@@ -180,6 +184,9 @@ static int load_option_set(int opt, const char *arg, struct blast_options *out)
 		return 0;
 	case OPT_QUIET:
 		out->is_quiet = true;
+		break;
+	case OPT_HOLD:
+		out->is_held = true;
 		return 0;
 	default:
 		return -EINVAL;

@@ -36,6 +36,7 @@ struct blast_options {
 	uint32_t window;
 	uint32_t wait_seconds; // for the link
 	bool is_quiet;
+	bool is_held; // stays with its port open behind the report
 };
 
 // Fills `out`. On a mistake it prints one line with the remedy and returns -EINVAL.
