@@ -1,7 +1,10 @@
 // Where pictures and sound come from: the camera, or a picture and a tone made here.
 import { CallError } from './whip_whep.js';
 
-const WIDTH = 1280, HEIGHT = 720, FRAMES_PER_SECOND = 30;
+const FRAMES_PER_SECOND = 30;
+
+// 16:9 of this height.
+const widthOf = (height) => Math.round((height * 16) / 9 / 2) * 2;
 
 function explain(error) {
 	const known = {
@@ -15,14 +18,14 @@ function explain(error) {
 	return new CallError(what, remedy);
 }
 
-export async function camera() {
+export async function camera(height, framesPerSecond = FRAMES_PER_SECOND) {
 	if (!navigator.mediaDevices)
 		throw new CallError('Browsers give a camera to secure pages only.',
 			'Open this page with https://, or choose the test picture.');
 	try {
 		return await navigator.mediaDevices.getUserMedia({
 			audio: { echoCancellation: true, noiseSuppression: true },
-			video: { width: { ideal: WIDTH }, height: { ideal: HEIGHT }, frameRate: { ideal: FRAMES_PER_SECOND } },
+			video: { width: { ideal: widthOf(height) }, height: { ideal: height }, frameRate: { ideal: framesPerSecond } },
 		});
 	} catch (error) {
 		throw explain(error);
@@ -30,17 +33,19 @@ export async function camera() {
 }
 
 // A picture that shows whether it moves, how late it is, and what the codec does to edges and colour; a tone each second.
-export function testPicture(name) {
-	const canvas = Object.assign(document.createElement('canvas'), { width: WIDTH, height: HEIGHT });
+export function testPicture(name, height, framesPerSecond = FRAMES_PER_SECOND) {
+	const WIDTH = 1280, HEIGHT = 720; // drawn at this size, then scaled
+	const canvas = Object.assign(document.createElement('canvas'), { width: widthOf(height), height });
 	const context = canvas.getContext('2d', { alpha: false });
 	const colours = ['#e8e8e8', '#e8e84a', '#4ae8e8', '#4ae84a', '#e84ae8', '#e84a4a', '#4a4ae8'];
 	let n = 0;
+	context.scale(canvas.width / WIDTH, height / HEIGHT);
 	const draw = () => {
 		colours.forEach((colour, i) => {
 			context.fillStyle = colour;
 			context.fillRect((i * WIDTH) / colours.length, 0, WIDTH / colours.length + 1, HEIGHT);
 		});
-		const angle = (n / FRAMES_PER_SECOND) * Math.PI;
+		const angle = (n / framesPerSecond) * Math.PI;
 		context.fillStyle = 'rgb(12 16 24 / 82%)';
 		context.fillRect(WIDTH * 0.2, HEIGHT * 0.28, WIDTH * 0.6, HEIGHT * 0.44);
 		context.fillStyle = '#ffb454';
@@ -55,8 +60,8 @@ export function testPicture(name) {
 		context.fillText(`${name} · frame ${n++}`, WIDTH / 2, HEIGHT / 2 + 90);
 	};
 	draw();
-	const timer = setInterval(draw, 1000 / FRAMES_PER_SECOND);
-	const stream = canvas.captureStream(FRAMES_PER_SECOND);
+	const timer = setInterval(draw, 1000 / framesPerSecond);
+	const stream = canvas.captureStream(framesPerSecond);
 	const audio = new AudioContext();
 	const tone = new OscillatorNode(audio, { frequency: 440 });
 	const loudness = new GainNode(audio, { gain: 0 });

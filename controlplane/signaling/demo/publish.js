@@ -11,8 +11,14 @@ function showRunning(isRunning) {
 	$('start').hidden = isRunning;
 	$('stop').hidden = !isRunning;
 	$('audio').disabled = $('video').disabled = !isRunning;
-	for (const name of ['room', 'participant', 'source', 'codec', 'layers', 'policy', 'token'])
+	for (const name of ['room', 'participant', 'source', 'size', 'codec', 'layers', 'policy', 'token'])
 		$(name).disabled = isRunning;
+}
+
+// The address may ask for fewer frames: ?fps=15.
+function picture(name) {
+	const height = Number($('size').value), framesPerSecond = Number(setting('fps', '30'));
+	return $('source').value === 'test' ? testPicture(name, height, framesPerSecond) : camera(height, framesPerSecond);
 }
 
 async function stop() {
@@ -36,7 +42,7 @@ async function start() {
 		const room = check($('room').value, 'room');
 		const participant = $('participant').value;
 		const name = participant ? `/${check(participant, 'participant')}` : '';
-		stream = $('source').value === 'test' ? testPicture(participant || room) : await camera();
+		stream = await picture(participant || room);
 		$('picture').srcObject = stream;
 		stopLevel = watchLevel(stream, (level) => { $('level').value = onScale(level); });
 		call = new Call({
@@ -71,7 +77,7 @@ function toggle(button, kind, on, off) {
 	button.setAttribute('aria-pressed', String(!isOn));
 }
 
-bindSettings(['room', 'participant', 'source', 'codec', 'layers', 'policy', 'token']);
+bindSettings(['room', 'participant', 'source', 'size', 'codec', 'layers', 'policy', 'token']);
 $('start').onclick = start;
 $('stop').onclick = stop;
 $('audio').onclick = () => toggle($('audio'), 'audio', 'Mute', 'Unmute');

@@ -161,8 +161,14 @@ function showLevel(tile, level) {
 	tile.figure.classList.toggle('speaks', level > SPEAKS_ABOVE);
 }
 
+// The address may ask for fewer frames: ?fps=15.
+function picture(name) {
+	const height = Number($('size').value), framesPerSecond = Number(setting('fps', '30'));
+	return $('source').value === 'test' ? testPicture(name, height, framesPerSecond) : camera(height, framesPerSecond);
+}
+
 async function publish() {
-	stream = $('source').value === 'test' ? testPicture(me) : await camera();
+	stream = await picture(me);
 	const tile = tileOf(me, `${me} (you)`);
 	tile.video.srcObject = stream;
 	tile.video.classList.toggle('mirrored', $('source').value !== 'test');
@@ -188,7 +194,7 @@ function showRunning(isRunning) {
 	$('start').hidden = isRunning;
 	$('stop').hidden = !isRunning;
 	$('audio').disabled = $('video').disabled = !isRunning || !stream;
-	for (const name of ['room', 'participant', 'source', 'codec', 'token'])
+	for (const name of ['room', 'participant', 'source', 'size', 'codec', 'token'])
 		$(name).disabled = isRunning;
 }
 
@@ -242,7 +248,7 @@ function toggle(button, tracks, on, off) {
 	button.setAttribute('aria-pressed', String(!isOn));
 }
 
-bindSettings(['room', 'participant', 'source', 'codec', 'token']);
+bindSettings(['room', 'participant', 'source', 'size', 'codec', 'token']);
 if ($('participant').value === '')
 	$('participant').value = `guest-${Math.random().toString(36).slice(2, 6)}`;
 $('start').onclick = enter;
