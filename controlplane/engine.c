@@ -10,8 +10,11 @@
 #include <time.h>
 
 #include "controlplane/filter_config.h"
+#include "controlplane/http_config.h"
 #include "controlplane/ops/ctl_server.h"
 #include "controlplane/ops/log.h"
+#include "controlplane/sfu/sfu.h"
+#include "controlplane/signaling/signaling.h"
 #include "controlplane/turn/auth.h"
 
 #define HEARTBEAT_US 100000
@@ -45,6 +48,27 @@ int engine_run_dir(const char *instance, char *out, size_t out_bytes)
 	return n < 0 || (size_t)n >= out_bytes ? -EINVAL : 0;
 }
 
+int engine_state_dir(const char *instance, char *out, size_t out_bytes)
+{
+	const char *base = getenv("TURNPIKE_STATE_DIR");
+	int n;
+
+	n = snprintf(out, out_bytes, "%s/%s", base != NULL ? base : "/var/lib/turnpike", instance);
+	return n < 0 || (size_t)n >= out_bytes ? -EINVAL : 0;
+}
+
+static void report_sfu(const struct engine *e, int ret, char *error, size_t error_bytes)
+{
+	if (ret == -EINVAL)
+		snprintf(error, error_bytes,
+			 "sfu: none of the listeners has an address that a browser can reach; add "
+			 "one to listeners or remove the section sfu");
+	else
+		snprintf(error, error_bytes,
+			 "cannot start the SFU: %s; is %s there and writable, and is memory left?",
+			 strerror(-ret), e->state_dir);
+}
+
 int engine_open(struct engine *e, struct config *config, char *error, size_t error_bytes)
 {
 	struct turn_next_hops hops;
@@ -58,6 +82,12 @@ int engine_open(struct engine *e, struct config *config, char *error, size_t err
 	if (ret < 0) {
 		snprintf(error, error_bytes,
 			 "the path of the run directory is too long; shorten TURNPIKE_RUN_DIR");
+		goto fail;
+	}
+	ret = engine_state_dir(config->instance, e->state_dir, sizeof(e->state_dir));
+	if (ret < 0) {
+		snprintf(error, error_bytes,
+			 "the path of the state directory is too long; shorten TURNPIKE_STATE_DIR");
 		goto fail;
 	}
 	ret = table_writer_open(&e->tables, config, error, error_bytes);
@@ -74,6 +104,13 @@ int engine_open(struct engine *e, struct config *config, char *error, size_t err
 	if (ret < 0)
 		goto fail;
 	next_hops_attach_turn(e->hops, e->turn);
+	if (config->sfu.is_enabled) {
+		ret = sfu_new(config, &e->tables, e->state_dir, e->started_at_ns, &e->sfu);
+		if (ret < 0) {
+			report_sfu(e, ret, error, error_bytes);
+			goto fail;
+		}
+	}
 	error[0] = '\0';
 	return 0;
 fail:
@@ -108,6 +145,13 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
 		event_base_once(e->base, -1, EV_TIMEOUT, on_expire, e, &at_once);
 }
 
+static void on_sfu(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *e = arg;
+
+	sfu_tick(e->sfu, engine_now_ns());
+}
+
 static int timer_start(struct engine *e, struct event **out, long period_us, event_callback_fn fn)
 {
 	const struct timeval period = { .tv_usec = period_us };
@@ -139,16 +183,24 @@ int engine_start(struct engine *e, struct event_base *base, char *error, size_t 
 			 "cannot open the workers' wake-up FIFO: %s; run as root", strerror(-ret));
 		return ret;
 	}
+	punt_attach_sfu(e->punt, e->sfu);
 	snprintf(path, sizeof(path), "%s/ctl.sock", e->run_dir);
 	ret = ctl_server_new(e, path, &e->ctl, error, error_bytes);
 	if (ret < 0)
 		return ret;
+	if (e->sfu != NULL) {
+		ret = http_config_start(e, error, error_bytes);
+		if (ret < 0)
+			return ret;
+	}
 	e->has_watchdog = sd_watchdog_enabled(0, &watchdog_us) > 0;
 	ret = timer_start(e, &e->timer_heartbeat, HEARTBEAT_US, on_heartbeat);
 	if (ret == 0)
 		ret = timer_start(e, &e->timer_reclaim, RECLAIM_US, on_reclaim);
 	if (ret == 0)
 		ret = timer_start(e, &e->timer_expire, EXPIRE_US, on_expire);
+	if (ret == 0 && e->sfu != NULL)
+		ret = timer_start(e, &e->timer_sfu, SFU_TICK_US, on_sfu);
 	if (ret < 0)
 		snprintf(error, error_bytes, "out of memory");
 	return ret;
@@ -185,6 +237,13 @@ static const char *needs_restart(const struct config *a, const struct config *b)
 		return "memory_mb";
 	if (a->max_allocations != b->max_allocations || a->max_flows != b->max_flows)
 		return "tables";
+	if (a->sfu.is_enabled != b->sfu.is_enabled || a->sfu.max_sessions != b->sfu.max_sessions ||
+	    a->sfu.max_tracks != b->sfu.max_tracks ||
+	    a->sfu.max_subscriptions != b->sfu.max_subscriptions ||
+	    a->sfu.node_id != b->sfu.node_id || a->sfu.retransmit_ms != b->sfu.retransmit_ms)
+		return "sfu";
+	if (!http_config_same_listeners(a, b))
+		return "http: listen";
 	return NULL;
 }
 
@@ -193,6 +252,7 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 	struct config *next, *old = e->config;
 	struct turn_auth *auth = NULL;
 	const char *what;
+	char why[256];
 	int ret;
 
 	ret = config_load(e->config_path, &next, error, error_bytes);
@@ -215,7 +275,12 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 	if (ret < 0)
 		snprintf(error, error_bytes, "out of memory");
 	else
+		ret = http_config_reload(e, next, error, error_bytes);
+	if (ret == 0) {
 		ret = table_writer_publish_settings(&e->tables, next, error, error_bytes);
+		if (ret < 0 && http_config_reload(e, old, why, sizeof(why)) < 0)
+			log_error("%s", why);
+	}
 	if (ret < 0) {
 		turn_auth_free(auth);
 		config_free(next);
@@ -223,6 +288,8 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 	}
 	turn_server_reload(e->turn, next, auth);
 	next_hops_reload(e->hops, next);
+	if (e->sfu != NULL)
+		sfu_reload(e->sfu, next);
 	e->config = next;
 	config_free(old);
 	filter_config_apply(e);
@@ -233,15 +300,18 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 
 void engine_close(struct engine *e)
 {
-	struct event *timers[] = { e->timer_heartbeat, e->timer_reclaim, e->timer_expire };
+	struct event *timers[] = { e->timer_heartbeat, e->timer_reclaim, e->timer_expire,
+				   e->timer_sfu };
 
 	for (size_t i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
 		if (timers[i] != NULL)
 			event_free(timers[i]);
 	}
 	ctl_server_free(e->ctl);
+	signaling_free(e->signaling);
 	punt_free(e->punt);
 	filter_config_stop(e);
+	sfu_free(e->sfu);
 	turn_server_free(e->turn);
 	next_hops_free(e->hops);
 	if (e->tables.tables != NULL)

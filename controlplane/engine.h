@@ -13,8 +13,11 @@
 #include "controlplane/turn/server.h"
 
 struct ctl_server;
+struct sfu;
+struct signaling;
 struct event;
 struct event_base;
+struct sfu;
 struct xdp_filter;
 
 enum engine_filter_state {
@@ -26,13 +29,16 @@ enum engine_filter_state {
 
 struct engine {
 	char config_path[256];
-	char run_dir[128]; // /run/turnpike/<instance>
+	char run_dir[128];   // /run/turnpike/<instance>
+	char state_dir[128]; // /var/lib/turnpike/<instance>: what outlives a restart of the host
 	struct config *config;
 	struct event_base *base; // NULL in tests that drive the engine by hand
 	struct table_writer tables;
 	struct turn_server *turn;
 	struct next_hops *hops;
-	struct punt *punt; // NULL without a loop
+	struct punt *punt;           // NULL without a loop
+	struct sfu *sfu;             // NULL where the configuration has none
+	struct signaling *signaling; // NULL without a loop or listeners
 	enum engine_filter_state filter_state;
 	struct xdp_filter *filter; // open maps, NULL unless configured
 	char filter_error[320];
@@ -44,6 +50,7 @@ struct engine {
 	struct event *timer_heartbeat;
 	struct event *timer_reclaim;
 	struct event *timer_expire;
+	struct event *timer_sfu;
 };
 
 // Monotonic and wall clock, in ns.
@@ -51,6 +58,8 @@ uint64_t engine_now_ns(void);
 uint64_t engine_wall_ns(void);
 // $TURNPIKE_RUN_DIR or /run/turnpike, then the instance. -EINVAL if it does not fit.
 int engine_run_dir(const char *instance, char *out, size_t out_bytes);
+// $TURNPIKE_STATE_DIR or /var/lib/turnpike, then the instance. -EINVAL if it does not fit.
+int engine_state_dir(const char *instance, char *out, size_t out_bytes);
 
 // Opens the tables, adopts what stands in them, and starts everything that needs no loop. Takes
 // over `config`. On failure -errno and one sentence in error; nothing is left half-started.

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/sfu/sfu.h"
 #include "dataplane/contract/shm/segment.h"
 
 #define FALLBACK_US 20000
@@ -18,6 +19,7 @@ struct punt {
 	struct event_base *base;
 	struct table_writer *tables;
 	struct turn_server *turn;
+	struct sfu *sfu;
 	struct punt_stats stats;
 	int wake_fd;
 	struct event *wake;
@@ -75,6 +77,11 @@ static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagra
 	struct turn_request request = { .now_ns = now_ns, .wall_ns = wall_ns };
 	size_t answer_bytes;
 
+	if (p->sfu != NULL && (d->kind == SHM_DATAGRAM_DTLS || d->kind == SHM_DATAGRAM_SFU_EVENT ||
+			       d->kind == SHM_DATAGRAM_SFU_FEEDBACK)) {
+		sfu_handle_datagram(p->sfu, worker_idx, d, length_bytes, now_ns);
+		return;
+	}
 	memcpy(request.client.address.bytes, d->remote_address, 16);
 	request.client.port_be = d->remote_port_be;
 	request.local_port_be = d->local_port_be;
@@ -198,6 +205,11 @@ void punt_free(struct punt *p)
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
 	free(p);
+}
+
+void punt_attach_sfu(struct punt *p, struct sfu *sfu)
+{
+	p->sfu = sfu;
 }
 
 const struct punt_stats *punt_stats(const struct punt *p)

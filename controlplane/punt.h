@@ -10,6 +10,7 @@
 
 struct event_base;
 struct punt;
+struct sfu;
 
 // At most so many datagrams of one ring before the next one has its turn.
 #define PUNT_BATCH 64
@@ -26,6 +27,8 @@ struct punt_stats {
 int punt_new(struct event_base *base, struct table_writer *tables, struct turn_server *turn,
 	     const char *instance, struct punt **out);
 void punt_free(struct punt *p);
+// From now on what concerns the SFU goes there; NULL = nowhere.
+void punt_attach_sfu(struct punt *p, struct sfu *sfu);
 const struct punt_stats *punt_stats(const struct punt *p);
 // Handles what is in the rings now, one batch each; returns how many datagrams. For the loop and
 // for tests.

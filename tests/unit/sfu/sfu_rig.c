@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define INSTANCE "unit"
@@ -112,4 +113,168 @@ struct shm_sfu_state_view sfu_rig_state(const struct table_writer *w)
 					     table_writer_sfu_view(w)),
 		     0);
 	return view;
+}
+
+static void attach(struct sfu_rig *r)
+{
+	r->workers = sfu_rig_workers();
+	r->state = sfu_rig_state(&r->tables);
+}
+
+uint64_t sfu_rig_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+void sfu_rig_open(struct sfu_rig *r, struct config *c)
+{
+	memset(r, 0, sizeof(*r));
+	sfu_rig_tables_open(&r->tables, c);
+	r->config = c;
+	r->now_ns = sfu_rig_now_ns();
+	cr_assert_eq(sfu_new(c, &r->tables, directory, r->now_ns, &r->sfu), 0);
+	attach(r);
+}
+
+void sfu_rig_reopen(struct sfu_rig *r, struct config *c)
+{
+	sfu_free(r->sfu);
+	sfu_rig_tables_reopen(&r->tables, c);
+	r->config = c;
+	cr_assert_eq(sfu_new(c, &r->tables, directory, r->now_ns, &r->sfu), 0);
+	attach(r);
+}
+
+void sfu_rig_close(struct sfu_rig *r)
+{
+	sfu_free(r->sfu);
+	sfu_rig_tables_close(&r->tables);
+}
+
+const char *sfu_rig_offer(const char *name)
+{
+	static char text[65536];
+	char path[512];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%s/%s.sdp", SDP_VECTORS, name);
+	file = fopen(path, "r");
+	cr_assert_not_null(file, "cannot open %s", path);
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	return text;
+}
+
+void sfu_rig_join(struct sfu_rig *r, enum sfu_role role, const char *room, const char *participant,
+		  const char *offer_name, struct sfu_reply *out)
+{
+	const char *offer = sfu_rig_offer(offer_name);
+	const struct sfu_join join = {
+		.role = role,
+		.room = room,
+		.participant = participant,
+		.offer = offer,
+		.offer_bytes = strlen(offer),
+	};
+
+	sfu_join(r->sfu, &join, out);
+}
+
+uint32_t sfu_rig_joined(struct sfu_rig *r, enum sfu_role role, const char *room,
+			const char *participant, const char *offer_name,
+			char session_id[SFU_SESSION_ID_BYTES])
+{
+	const struct shm_sfu_view *v = table_writer_sfu_view(&r->tables);
+	struct sfu_reply reply;
+
+	sfu_rig_join(r, role, room, participant, offer_name, &reply);
+	cr_assert_eq(reply.status, SFU_CREATED, "%s", reply.reason);
+	free(reply.body);
+	if (session_id != NULL)
+		strcpy(session_id, reply.session_id);
+	for (uint32_t i = 1; i < v->n_transports; i++) {
+		const struct shm_sfu_session *s = table_writer_session(&r->tables, i);
+
+		if (s != NULL && strcmp(s->session_id, reply.session_id) == 0)
+			return i;
+	}
+	cr_assert_fail("no transport");
+	return 0;
+}
+
+void sfu_rig_punt(struct sfu_rig *r, uint32_t worker_idx, uint32_t transport_idx, uint8_t kind,
+		  const void *bytes, size_t n_bytes)
+{
+	_Alignas(struct shm_datagram) uint8_t space[SHM_RING_SLOT_BYTES] = { 0 };
+	struct shm_datagram *d = (struct shm_datagram *)space;
+
+	d->kind = kind;
+	d->transport_idx = transport_idx;
+	d->length_bytes = (uint16_t)n_bytes;
+	memcpy(d->data, bytes, n_bytes);
+	sfu_handle_datagram(r->sfu, worker_idx, d, n_bytes, r->now_ns);
+}
+
+void sfu_rig_own(struct sfu_rig *r, uint32_t transport_idx, uint32_t worker_idx)
+{
+	const struct shm_sfu_view *v = table_writer_sfu_view(&r->tables);
+	const uint8_t event = SHM_SFU_EVENT_CHECKED;
+
+	r->state.transport[transport_idx].serial = v->transport[transport_idx].serial;
+	r->state.transport[transport_idx].owner = worker_idx + 1;
+	sfu_rig_punt(r, worker_idx, transport_idx, SHM_DATAGRAM_SFU_EVENT, &event, 1);
+}
+
+uint32_t sfu_rig_track(const struct sfu_rig *r, uint32_t transport_idx, uint8_t kind)
+{
+	const struct shm_sfu_view *v = table_writer_sfu_view(&r->tables);
+	uint32_t idx = v->transport[transport_idx].first_track;
+
+	while (idx != 0 && v->track[idx].kind != kind)
+		idx = v->track[idx].next_track;
+	cr_assert_neq(idx, 0, "no track of kind %u", kind);
+	return idx;
+}
+
+uint32_t sfu_rig_slot(const struct sfu_rig *r, uint32_t transport_idx, uint32_t n)
+{
+	const struct shm_sfu_view *v = table_writer_sfu_view(&r->tables);
+	uint32_t idx = v->transport[transport_idx].first_subscription;
+
+	while (n-- > 0 && idx != 0)
+		idx = v->subscription[idx].next_subscription;
+	cr_assert_neq(idx, 0, "no such slot");
+	return idx;
+}
+
+bool sfu_rig_lists(const struct sfu_rig *r, uint32_t track_idx, uint32_t worker_idx,
+		   uint32_t subscription_idx)
+{
+	const struct shm_sfu_view *v = table_writer_sfu_view(&r->tables);
+	const uint32_t *list = NULL;
+	uint32_t n = shm_sfu_list(v, &v->track[track_idx], worker_idx, &list);
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (list[i] == subscription_idx)
+			return true;
+	}
+	return false;
+}
+
+uint32_t sfu_rig_count_lists(const struct sfu_rig *r, uint32_t subscription_idx)
+{
+	const struct shm_sfu_view *v = table_writer_sfu_view(&r->tables);
+	uint32_t count = 0;
+
+	for (uint32_t t = 1; t < v->n_tracks; t++) {
+		for (uint32_t k = 0; k < SHM_WORKERS_MAX; k++)
+			count += shm_sfu_track_get(v, t) != NULL &&
+				 sfu_rig_lists(r, t, k, subscription_idx);
+	}
+	return count;
 }
