@@ -85,6 +85,15 @@ static void classify_stun(struct dp_worker *w, struct dp_packet *p)
 		return;
 	}
 	if (p->stun.type == STUN_BINDING_REQUEST) {
+		struct stun_attr username;
+
+		// A check of ICE names the transport that it is for; a plain STUN client names nothing.
+		if (w->shared->sfu != NULL &&
+		    stun_attr_find(&p->stun, STUN_ATTR_USERNAME, &username)) {
+			p->kind = DP_KIND_CHECK;
+			dp_list_add(w, DP_STAGE_ICE, p);
+			return;
+		}
 		p->kind = DP_KIND_BINDING;
 		dp_list_add(w, DP_STAGE_BINDING, p);
 		return;
@@ -93,7 +102,20 @@ static void classify_stun(struct dp_worker *w, struct dp_packet *p)
 	dp_list_add(w, DP_STAGE_REQUEST, p);
 }
 
-// RFC 8656 §12.5, §11.2: what a client sends is ChannelData or STUN.
+// RFC 7983: DTLS and SRTP share the listener with STUN and TURN.
+static void classify_media(struct dp_worker *w, struct dp_packet *p, uint8_t first)
+{
+	if (wire_demux(first) == WIRE_KIND_DTLS) {
+		p->kind = DP_KIND_DTLS;
+		dp_list_add(w, DP_STAGE_DTLS, p);
+	} else {
+		p->kind = DP_KIND_SRTP;
+		dp_list_add(w, DP_STAGE_SRTP, p);
+	}
+}
+
+// RFC 8656 §12.5, §11.2: what a client sends is ChannelData or STUN; what the SFU's clients send besides, DTLS and
+// SRTP.
 static void classify_client(struct dp_worker *w, struct dp_packet *p)
 {
 	uint8_t first;
@@ -109,6 +131,14 @@ static void classify_client(struct dp_worker *w, struct dp_packet *p)
 		return;
 	case WIRE_KIND_STUN:
 		classify_stun(w, p);
+		return;
+	case WIRE_KIND_DTLS:
+	case WIRE_KIND_RTP:
+		if (w->shared->sfu != NULL) {
+			classify_media(w, p, first);
+			return;
+		}
+		dp_drop(w, p, DP_DROP_UNKNOWN_FIRST_BYTE);
 		return;
 	default:
 		// The numbers of RFC 5766, where the operator lets them in.

@@ -38,7 +38,7 @@ static uint64_t free_hugepages(const char *size_dir)
 	return n;
 }
 
-bool dp_eal_hugepages_suffice(const struct shm_settings *s, uint32_t n_entries)
+bool dp_eal_hugepages_suffice(const struct shm_settings *s, uint32_t n_entries, uint32_t more_mb)
 {
 	DIR *dir = opendir(HUGEPAGES_DIR);
 	uint64_t free_kb = 0;
@@ -53,7 +53,7 @@ bool dp_eal_hugepages_suffice(const struct shm_settings *s, uint32_t n_entries)
 			free_kb += page_kb * free_hugepages(e->d_name);
 	}
 	closedir(dir);
-	return free_kb >> 10 >= memory_mb_of(s, n_entries);
+	return free_kb >> 10 >= memory_mb_of(s, n_entries) + more_mb;
 }
 
 // "(0,1,5)" of the CPUs that this process may use; how many there are.
@@ -129,7 +129,7 @@ static bool is_pci(const char *device)
 	return strncmp(device, "net_", 4) != 0 && strchr(device, ':') != NULL;
 }
 
-int dp_eal_init(const struct shm_settings *s, uint32_t n_entries, bool hugepages,
+int dp_eal_init(const struct shm_settings *s, uint32_t n_entries, uint32_t more_mb, bool hugepages,
 		struct dp_port_error *err)
 {
 	char *argv[ARGS_MAX + 1];
@@ -155,7 +155,8 @@ int dp_eal_init(const struct shm_settings *s, uint32_t n_entries, bool hugepages
 	if (hugepages) {
 		argv[argc++] = (char *)"--in-memory";
 	} else {
-		snprintf(memory, sizeof(memory), "%lu", (unsigned long)memory_mb_of(s, n_entries));
+		snprintf(memory, sizeof(memory), "%lu",
+			 (unsigned long)memory_mb_of(s, n_entries) + more_mb);
 		argv[argc++] = (char *)"--no-huge";
 		argv[argc++] = (char *)"--no-shconf";
 		argv[argc++] = (char *)"-m";

@@ -3,6 +3,7 @@
 // over a path that exists.
 #include "dataplane/contract/shm/ring.h"
 #include "dataplane/header.h"
+#include "dataplane/sfu/reception.h"
 #include "dataplane/worker.h"
 
 // True: may be sent as it says.
@@ -33,6 +34,11 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 	uint16_t checksum;
 	uint8_t *udp;
 
+	// Where its client is, the worker knows best.
+	if (d.kind == SHM_DATAGRAM_DTLS && w->shared->sfu != NULL) {
+		dp_sfu_dtls_inject(w, d.transport_idx, shared_datagram->data, length_bytes);
+		return;
+	}
 	if (!datagram_check(w, &d)) {
 		w->count[DP_DROP_BAD_INJECT]++;
 		return;

@@ -19,6 +19,7 @@
 #include "dataplane/instance.h"
 #include "dataplane/log.h"
 #include "dataplane/segments.h"
+#include "dataplane/sfu/shared.h"
 #include "dataplane/worker.h"
 
 #define EXIT_CLEAN       0
@@ -119,15 +120,17 @@ static int exec_without_hugepages(char **argv, const char *instance)
 static int start_eal(char **argv, const char *instance, bool no_huge, bool *hugepages)
 {
 	struct dp_port_error err = { .text = "unknown reason" };
+	uint32_t sfu_mb = segments.has_sfu ? dp_sfu_memory_mb(settings.n_workers) : 0;
 	int ret;
 
-	*hugepages = !no_huge && dp_eal_hugepages_suffice(&settings, segments.flows.n_entries);
+	*hugepages =
+		!no_huge && dp_eal_hugepages_suffice(&settings, segments.flows.n_entries, sfu_mb);
 	if (!*hugepages)
 		dp_log(DP_LOG_WARNING,
 		       "no hugepages for %u MB of packet memory: running on ordinary pages, which "
 		       "costs some throughput through TLB misses",
-		       settings.memory_mb);
-	ret = dp_eal_init(&settings, segments.flows.n_entries, *hugepages, &err);
+		       settings.memory_mb + sfu_mb);
+	ret = dp_eal_init(&settings, segments.flows.n_entries, sfu_mb, *hugepages, &err);
 	if (ret == 0)
 		return EXIT_CLEAN;
 	dp_log(DP_LOG_ERROR, "%s", err.text);
@@ -181,6 +184,11 @@ static int open_ports(const char *run_dir)
 
 static int start_workers(void)
 {
+	if (segments.has_sfu &&
+	    dp_sfu_shared_create(&segments, settings.n_workers, 0, &shared.sfu) < 0) {
+		dp_log(DP_LOG_ERROR, "no memory for the SFU; raise memory_mb");
+		return EXIT_FAILED;
+	}
 	for (uint32_t i = 0; i < settings.n_workers; i++) {
 		int ret = dp_worker_create(&shared, i, &workers[i]);
 

@@ -17,6 +17,9 @@ enum dp_kind {
 	DP_KIND_DOWN,       // datagram of a peer
 	DP_KIND_BINDING,    // STUN Binding request
 	DP_KIND_REQUEST,    // any other STUN request
+	DP_KIND_CHECK,      // connectivity check toward the SFU
+	DP_KIND_DTLS,       // of a client of the SFU
+	DP_KIND_SRTP,       // of a client of the SFU; SRTCP too
 	DP_KIND_COUNT
 };
 
@@ -41,6 +44,7 @@ struct dp_packet {
 	struct ip_endpoint source;      // after the rewrite
 	struct ip_endpoint destination; // after the rewrite
 	struct stun_view stun;          // BINDING, REQUEST
+	uint32_t transport_idx;         // of the SFU, on its way to the control plane
 };
 
 #endif

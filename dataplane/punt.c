@@ -56,6 +56,7 @@ static bool punt_one(struct dp_worker *w, struct dp_packet *p)
 		.l2_word = dp_answer_l2_word(p),
 		.at_ns = w->now_ns,
 		.length_bytes = p->view.payload_bytes,
+		.transport_idx = p->kind == DP_KIND_CHECK ? p->transport_idx : 0,
 	};
 	memcpy(d->remote_address, p->view.source.address.bytes, sizeof(d->remote_address));
 	memcpy(d->data, p->frame + p->view.payload_offset, p->view.payload_bytes);
@@ -65,15 +66,21 @@ static bool punt_one(struct dp_worker *w, struct dp_packet *p)
 	return true;
 }
 
+void dp_punt_wake(struct dp_worker *w)
+{
+	if (w->shared->wake_fd >= 0 && shm_ring_needs_wake(w->punt)) {
+		// A full FIFO means that a wake-up is under way already.
+		if (write(w->shared->wake_fd, "", 1) < 0)
+			return;
+	}
+}
+
 void dp_punt_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 {
 	bool any = false;
 
 	for (uint32_t i = 0; i < n; i++)
 		any |= punt_one(w, in[i]);
-	if (any && w->shared->wake_fd >= 0 && shm_ring_needs_wake(w->punt)) {
-		// A full FIFO means that a wake-up is under way already.
-		if (write(w->shared->wake_fd, "", 1) < 0)
-			return;
-	}
+	if (any)
+		dp_punt_wake(w);
 }

@@ -5,6 +5,34 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dataplane/contract/shm/srtp_keys.h"
+
+// Those of the SFU are there without one as well, with room for nothing.
+static enum shm_attach_state attach_sfu(const char *instance, struct dp_segments *out,
+					enum shm_segment_kind *kind)
+{
+	enum shm_attach_state state;
+
+	*kind = SHM_SEGMENT_SFU;
+	state = shm_segment_attach(instance, *kind, false, &out->sfu_segment);
+	if (state != SHM_ATTACH_READY)
+		return state;
+	*kind = SHM_SEGMENT_SRTP;
+	state = shm_segment_attach(instance, *kind, false, &out->srtp_segment);
+	if (state != SHM_ATTACH_READY)
+		goto fail_sfu;
+	*kind = SHM_SEGMENT_SFU_STATE;
+	state = shm_segment_attach(instance, *kind, true, &out->sfu_state_segment);
+	if (state != SHM_ATTACH_READY)
+		goto fail_srtp;
+	return SHM_ATTACH_READY;
+fail_srtp:
+	shm_segment_detach(&out->srtp_segment);
+fail_sfu:
+	shm_segment_detach(&out->sfu_segment);
+	return state;
+}
+
 enum shm_attach_state dp_segments_attach(const char *instance, struct dp_segments *out,
 					 enum shm_segment_kind *kind)
 {
@@ -23,16 +51,40 @@ enum shm_attach_state dp_segments_attach(const char *instance, struct dp_segment
 	state = shm_segment_attach(instance, *kind, true, &out->rings_segment);
 	if (state != SHM_ATTACH_READY)
 		goto fail_workers;
+	state = attach_sfu(instance, out, kind);
+	if (state != SHM_ATTACH_READY)
+		goto fail_rings;
 	out->tables = out->tables_segment.base;
 	out->workers = out->workers_segment.base;
 	out->rings = out->rings_segment.base;
 	out->wake_fd = shm_wake_open(instance);
 	return SHM_ATTACH_READY;
+fail_rings:
+	shm_segment_detach(&out->rings_segment);
 fail_workers:
 	shm_segment_detach(&out->workers_segment);
 fail_tables:
 	shm_segment_detach(&out->tables_segment);
 	return state;
+}
+
+static int check_sfu(struct dp_segments *s, const char **why)
+{
+	const struct shm_srtp *srtp = s->srtp_segment.base;
+
+	*why = "sfu";
+	if (shm_sfu_view_init(&s->sfu, s->sfu_segment.base, s->sfu_segment.size_bytes) < 0)
+		return -EINVAL;
+	*why = "srtp";
+	if (s->srtp_segment.size_bytes < shm_srtp_size(s->sfu.n_transports) ||
+	    srtp->n_transports < s->sfu.n_transports)
+		return -EINVAL;
+	*why = "sfu_state";
+	if (shm_sfu_state_view_init(&s->sfu_state, s->sfu_state_segment.base,
+				    s->sfu_state_segment.size_bytes, &s->sfu) < 0)
+		return -EINVAL;
+	s->has_sfu = __atomic_load_n(&s->sfu.sfu->is_enabled, __ATOMIC_RELAXED) != 0;
+	return 0;
 }
 
 int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **why)
@@ -60,7 +112,7 @@ int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **wh
 	*why = "rings";
 	if (s->rings_segment.size_bytes < shm_rings_offset(n_workers, 0))
 		return -EINVAL;
-	return 0;
+	return check_sfu(s, why);
 }
 
 // A file that is gone is left aside: it is removed before a new one comes, and until then relaying
@@ -75,13 +127,17 @@ static bool is_replaced(const struct shm_segment *s)
 bool dp_segments_replaced(const struct dp_segments *s)
 {
 	return is_replaced(&s->tables_segment) || is_replaced(&s->workers_segment) ||
-	       is_replaced(&s->rings_segment);
+	       is_replaced(&s->rings_segment) || is_replaced(&s->sfu_segment) ||
+	       is_replaced(&s->srtp_segment) || is_replaced(&s->sfu_state_segment);
 }
 
 void dp_segments_detach(struct dp_segments *s)
 {
 	if (s->wake_fd >= 0)
 		close(s->wake_fd);
+	shm_segment_detach(&s->sfu_state_segment);
+	shm_segment_detach(&s->srtp_segment);
+	shm_segment_detach(&s->sfu_segment);
 	shm_segment_detach(&s->rings_segment);
 	shm_segment_detach(&s->workers_segment);
 	shm_segment_detach(&s->tables_segment);

@@ -12,6 +12,7 @@
 #include "dataplane/contract/shm/grace.h"
 #include "dataplane/contract/shm/ring.h"
 #include "dataplane/log.h"
+#include "dataplane/sfu/reception.h"
 
 #define NS_PER_SEC 1000000000ull
 
@@ -95,6 +96,7 @@ int dp_worker_create(struct dp_shared *shared, uint32_t worker_idx, struct dp_wo
 	w->shared = shared;
 	w->worker_idx = worker_idx;
 	w->tsc_hz = rte_get_tsc_hz();
+	w->wake_by_ns = UINT64_MAX;
 	w->ns_per_tsc_q32 = (NS_PER_SEC << 32) / w->tsc_hz;
 	w->now_ns = clock_ns(CLOCK_MONOTONIC);
 	w->wall_off_ns = clock_ns(CLOCK_REALTIME) - w->now_ns;
@@ -126,6 +128,14 @@ int dp_worker_create(struct dp_shared *shared, uint32_t worker_idx, struct dp_wo
 	} while (ret == -EAGAIN);
 	if (ret < 0)
 		goto fail_destroy;
+	if (shared->sfu != NULL) {
+		ret = dp_sfu_receive_create(w);
+		if (ret < 0)
+			goto fail_destroy;
+		ret = dp_sfu_transmit_create(w);
+		if (ret < 0)
+			goto fail_destroy;
+	}
 	*out = w;
 	return 0;
 fail_destroy:
@@ -137,6 +147,10 @@ void dp_worker_destroy(struct dp_worker *w)
 {
 	if (w == NULL)
 		return;
+	if (w->sfu_tx != NULL)
+		dp_sfu_transmit_destroy(w);
+	if (w->sfu_rx != NULL)
+		dp_sfu_receive_destroy(w);
 	if (w->fragments != NULL)
 		rte_ip_frag_table_destroy(w->fragments);
 	rte_mempool_free(w->indirect_pool);
@@ -181,6 +195,11 @@ void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 	run(w, DP_STAGE_LOOKUP, dp_lookup_burst);
 	run(w, DP_STAGE_HAIRPIN, dp_hairpin_burst);
 	run(w, DP_STAGE_RELAY, dp_relay_burst);
+	if (w->shared->sfu != NULL) {
+		run(w, DP_STAGE_ICE, dp_sfu_ice_burst);
+		run(w, DP_STAGE_DTLS, dp_sfu_dtls_burst);
+		run(w, DP_STAGE_SRTP, dp_sfu_srtp_burst);
+	}
 	run(w, DP_STAGE_BINDING, dp_binding_burst);
 	run(w, DP_STAGE_REQUEST, dp_challenge_burst);
 	run(w, DP_STAGE_PUNT, dp_punt_burst);
@@ -267,6 +286,20 @@ static void tick(struct dp_worker *w)
 	__atomic_store_n(&w->state->total_tsc, w->total_tsc, __ATOMIC_RELAXED);
 }
 
+// Media is due by the clock, not only when packets come.
+static uint32_t poll_sfu(struct dp_worker *w)
+{
+	uint32_t n_moved;
+
+	w->now_ns = clock_ns(CLOCK_MONOTONIC);
+	w->wake_by_ns = UINT64_MAX;
+	n_moved = dp_sfu_receive_poll(w);
+	n_moved += dp_sfu_transmit_poll(w);
+	// Timers send too, when nothing else moved.
+	dp_tx_flush(w);
+	return n_moved;
+}
+
 uint32_t dp_worker_poll(struct dp_worker *w)
 {
 	uint64_t tsc = rte_rdtsc();
@@ -284,6 +317,8 @@ uint32_t dp_worker_poll(struct dp_worker *w)
 		n_moved += dp_inject_poll(w);
 	if (w->worker_idx == 0)
 		n_moved += dp_kernel_poll(w);
+	if (w->shared->sfu != NULL)
+		n_moved += poll_sfu(w);
 	if (n_moved > 0) {
 		dp_tx_flush(w);
 		dp_stats_flush(w);
@@ -306,6 +341,16 @@ static void idle(struct dp_worker *w)
 				   (uint64_t)IDLE_SLEEP_MAX_NS);
 	else
 		w->n_idle = IDLE_POLLS + IDLE_SLEEPS_TO_DEEP;
+	if (w->wake_by_ns != UINT64_MAX) {
+		uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+
+		// The kernel wakes late by about the least sleep.
+		if (w->wake_by_ns < now_ns + 2 * IDLE_SLEEP_MIN_NS) {
+			w->n_idle = IDLE_POLLS;
+			return;
+		}
+		sleep_ns = RTE_MIN(sleep_ns, w->wake_by_ns - now_ns - IDLE_SLEEP_MIN_NS);
+	}
 	t = (struct timespec){ .tv_nsec = (long)sleep_ns };
 	nanosleep(&t, NULL);
 	__atomic_store_n(&w->state->n_sleeps, w->state->n_sleeps + 1, __ATOMIC_RELAXED);

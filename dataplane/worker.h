@@ -31,6 +31,9 @@ enum dp_stage {
 	DP_STAGE_PUNT,
 	DP_STAGE_REASSEMBLY,
 	DP_STAGE_KERNEL,
+	DP_STAGE_ICE, // of the SFU, these three
+	DP_STAGE_DTLS,
+	DP_STAGE_SRTP,
 	DP_STAGE_COUNT
 };
 
@@ -117,7 +120,6 @@ int dp_worker_run(void *arg);
 
 // Runs `n` received packets through all stages, up to the queues of the ports.
 void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n);
-
 // The same behind the fast path; `mbuf`, `port_idx` and `was_fragments` of the packets are set.
 void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 
@@ -132,6 +134,8 @@ void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_binding_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_challenge_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_punt_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+// Behind what was put into the punt ring: wakes the control plane if it sleeps.
+void dp_punt_wake(struct dp_worker *w);
 void dp_kernel_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 
 // Sends what the control plane wants sent; returns how many answers it took.

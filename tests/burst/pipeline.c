@@ -14,11 +14,15 @@
 #include "dataplane/contract/shm/grace.h"
 #include "dataplane/contract/shm/segment.h"
 #include "dataplane/segments.h"
+#include "dataplane/sfu/sfu.h"
+#include "dataplane/sfu/shared.h"
 
-#define N_ENTRIES 4096
-#define N_PORTS   2
+#define N_ENTRIES   4096
+#define N_PORTS     2
+#define MEDIA_MBUFS 1023
 
 struct dp_worker *worker;
+struct dp_worker *worker2;
 struct shm_settings settings;
 uint16_t hop_client = HOP_CLIENT;
 uint16_t hop_peer = HOP_PEER;
@@ -27,6 +31,12 @@ static char directory[64];
 static struct shm_segment tables_segment;
 static struct shm_segment workers_segment;
 static struct shm_segment rings_segment;
+static struct shm_segment sfu_segment;
+static struct shm_segment srtp_segment;
+static struct shm_segment sfu_state_segment;
+static struct shm_sfu_view sfu_view;
+static bool with_sfu;
+static uint32_t n_workers = 1;
 static struct shm_tables *tables;
 static struct shm_flow_writer writer;
 static uint32_t free_idx[N_ENTRIES];
@@ -125,6 +135,42 @@ void settings_publish(void)
 	__atomic_fetch_add(&tables->settings_version, 1, __ATOMIC_ACQ_REL);
 }
 
+// Without an SFU they are there all the same, with room for nothing.
+static void sfu_segments_create(void)
+{
+	uint32_t n_transports = with_sfu ? SFU_TRANSPORTS : 1;
+	uint32_t n_tracks = with_sfu ? SFU_TRACKS : 1;
+	uint32_t n_subscriptions = with_sfu ? SFU_SUBSCRIPTIONS : 1;
+	uint32_t n_fanout = with_sfu ? SFU_FANOUT : 0;
+	struct shm_sfu table = { 0 };
+	struct shm_sfu_state state = { 0 };
+	struct shm_sfu_state *placed;
+	struct shm_sfu *sfu;
+	size_t bytes;
+
+	bytes = shm_sfu_size(n_transports, n_tracks, n_subscriptions, n_fanout, &table);
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_SFU, bytes, &sfu_segment), 0);
+	sfu = sfu_segment.base;
+	table.header = sfu->header;
+	table.is_enabled = with_sfu;
+	table.retransmit_ms = 500;
+	*sfu = table;
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_SRTP, shm_srtp_size(n_transports),
+					&srtp_segment),
+		     0);
+	((struct shm_srtp *)srtp_segment.base)->n_transports = n_transports;
+	bytes = shm_sfu_state_size(n_transports, n_tracks, n_subscriptions, &state);
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_SFU_STATE, bytes, &sfu_state_segment),
+		     0);
+	placed = sfu_state_segment.base;
+	state.header = placed->header;
+	*placed = state;
+	cr_assert_eq(shm_sfu_view_init(&sfu_view, sfu, sfu_segment.size_bytes), 0);
+	cr_assert_eq(shm_segment_publish(&sfu_segment, INSTANCE), 0);
+	cr_assert_eq(shm_segment_publish(&srtp_segment, INSTANCE), 0);
+	cr_assert_eq(shm_segment_publish(&sfu_state_segment, INSTANCE), 0);
+}
+
 static void segments_create(void)
 {
 	uint64_t front = RTE_ALIGN_CEIL(sizeof(struct shm_tables), 64);
@@ -149,17 +195,19 @@ static void segments_create(void)
 				hop_mac[i], i == HOP_PEER_VLAN ? 77 : 0, i == HOP_NARROW ? 1 : 0);
 	}
 
-	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_WORKERS,
-					sizeof(*ws) + N_ENTRIES * sizeof(struct shm_usage),
-					&workers_segment),
-		     0);
+	cr_assert_eq(
+		shm_segment_create(INSTANCE, SHM_SEGMENT_WORKERS,
+				   sizeof(*ws) + n_workers * N_ENTRIES * sizeof(struct shm_usage),
+				   &workers_segment),
+		0);
 	ws = workers_segment.base;
 	ws->usage_offset = sizeof(*ws);
 	ws->n_entries = N_ENTRIES;
-	ws->n_workers = 1;
-	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_RINGS, shm_rings_offset(1, 0),
+	ws->n_workers = n_workers;
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_RINGS, shm_rings_offset(n_workers, 0),
 					&rings_segment),
 		     0);
+	sfu_segments_create();
 	cr_assert_eq(shm_segment_publish(&rings_segment, INSTANCE), 0);
 	cr_assert_eq(shm_segment_publish(&workers_segment, INSTANCE), 0);
 	cr_assert_eq(shm_segment_publish(&tables_segment, INSTANCE), 0);
@@ -200,11 +248,52 @@ static void ports_open(void)
 		tx_ring[i] = rte_ring_create(name, 1024, 0, RING_F_SP_ENQ | RING_F_SC_DEQ);
 		snprintf(name, sizeof(name), "burst%u", i);
 		cr_assert_geq(rte_eth_from_rings(name, &rx_ring[i], 1, &tx_ring[i], 1, 0), 0);
-		cr_assert_eq(dp_port_open(&shared.port[i], &settings.port[i], i, 1, "/nonexistent",
-					  shared.pool, &err),
+		cr_assert_eq(dp_port_open(&shared.port[i], &settings.port[i], i, n_workers,
+					  "/nonexistent", shared.pool, &err),
 			     0, "%s", err.text);
 	}
 	shared.n_ports = N_PORTS;
+}
+
+static void workers_create(void)
+{
+	shared.n_workers = n_workers;
+	if (attached.has_sfu)
+		cr_assert_eq(dp_sfu_shared_create(&attached, n_workers, MEDIA_MBUFS, &shared.sfu),
+			     0);
+	cr_assert_eq(dp_worker_create(&shared, 0, &worker), 0);
+	if (n_workers > 1)
+		cr_assert_eq(dp_worker_create(&shared, 1, &worker2), 0);
+}
+
+static void workers_destroy(void)
+{
+	dp_worker_destroy(worker2);
+	dp_worker_destroy(worker);
+	dp_sfu_shared_destroy(shared.sfu);
+	worker = NULL;
+	worker2 = NULL;
+	shared.sfu = NULL;
+}
+
+void pipeline_restart(uint32_t n)
+{
+	workers_destroy();
+	n_workers = n;
+	workers_create();
+}
+
+void pipeline_sfu_init(void)
+{
+	with_sfu = true;
+	pipeline_init();
+}
+
+void pipeline_sfu_pair_init(void)
+{
+	with_sfu = true;
+	n_workers = 2;
+	pipeline_init();
 }
 
 void pipeline_init(void)
@@ -218,7 +307,7 @@ void pipeline_init(void)
 	settings_fill();
 	segments_create();
 	cr_assert_eq(dp_segments_attach(INSTANCE, &attached, &kind), SHM_ATTACH_READY);
-	cr_assert_eq(dp_segments_check(&attached, 1, &why), 0, "%s", why);
+	cr_assert_eq(dp_segments_check(&attached, n_workers, &why), 0, "%s", why);
 
 	eal_start();
 	shared.tables = attached.tables;
@@ -227,9 +316,8 @@ void pipeline_init(void)
 	shared.flows = attached.flows;
 	shared.usage = attached.usage;
 	shared.wake_fd = attached.wake_fd;
-	shared.n_workers = 1;
 	ports_open();
-	cr_assert_eq(dp_worker_create(&shared, 0, &worker), 0);
+	workers_create();
 }
 
 void pipeline_fini(void)
@@ -238,7 +326,7 @@ void pipeline_fini(void)
 
 	while (receive(&f))
 		;
-	dp_worker_destroy(worker);
+	workers_destroy();
 	// Whatever was taken from the pool came back, so nothing leaks per packet.
 	if (rte_mempool_in_use_count(shared.pool) != 0)
 		cr_assert_fail("%u packet buffers are lost", rte_mempool_in_use_count(shared.pool));
@@ -248,9 +336,70 @@ void pipeline_fini(void)
 	shm_segment_detach(&tables_segment);
 	shm_segment_detach(&workers_segment);
 	shm_segment_detach(&rings_segment);
+	shm_segment_detach(&sfu_segment);
+	shm_segment_detach(&srtp_segment);
+	shm_segment_detach(&sfu_state_segment);
 	shm_instance_remove(INSTANCE);
 	rmdir(directory);
 	rte_eal_cleanup();
+}
+
+// ---- sessions of the SFU
+
+struct shm_sfu_transport *sfu_transport(uint32_t idx)
+{
+	return (struct shm_sfu_transport *)(uintptr_t)&sfu_view.transport[idx];
+}
+
+struct shm_sfu_track *sfu_track(uint32_t idx)
+{
+	return (struct shm_sfu_track *)(uintptr_t)&sfu_view.track[idx];
+}
+
+struct shm_sfu_subscription *sfu_subscription(uint32_t idx)
+{
+	return (struct shm_sfu_subscription *)(uintptr_t)&sfu_view.subscription[idx];
+}
+
+uint32_t *sfu_fanout(void)
+{
+	return (uint32_t *)(uintptr_t)sfu_view.fanout;
+}
+
+struct shm_srtp_keys *sfu_keys(uint32_t idx)
+{
+	return shm_srtp_record(srtp_segment.base, idx);
+}
+
+struct shm_sfu_transport_state *sfu_transport_state(uint32_t idx)
+{
+	return &attached.sfu_state.transport[idx];
+}
+
+struct shm_sfu_ingress_state *sfu_ingress_state(uint32_t track_idx, uint32_t layer)
+{
+	return &attached.sfu_state.ingress[shm_sfu_ingress_idx(track_idx, layer)];
+}
+
+struct shm_sfu_egress_state *sfu_egress_state(uint32_t idx)
+{
+	return &attached.sfu_state.egress[idx];
+}
+
+const struct shm_datagram *punted(uint32_t worker_idx, uint16_t *length_bytes)
+{
+	static struct {
+		struct shm_datagram datagram;
+		uint8_t data[SHM_DATAGRAM_BYTES_MAX];
+	} copy;
+	struct shm_ring *r = (void *)(attached.rings + shm_rings_offset(worker_idx, 0));
+	const struct shm_datagram *d = shm_ring_peek(r, length_bytes);
+
+	if (d == NULL)
+		return NULL;
+	memcpy(&copy, d, sizeof(*d) + *length_bytes);
+	shm_ring_release(r);
+	return &copy.datagram;
 }
 
 // ---- what the control plane would program
@@ -378,6 +527,11 @@ void put_bytes(uint32_t port_idx, const void *bytes, uint32_t n)
 void poll_once(void)
 {
 	dp_worker_poll(worker);
+	// What the second sends back needs the first again.
+	if (worker2 != NULL) {
+		dp_worker_poll(worker2);
+		dp_worker_poll(worker);
+	}
 }
 
 void send_bytes(uint32_t port_idx, const void *bytes, uint32_t n)
@@ -479,10 +633,17 @@ static bool is_outcome(enum dp_counter c)
 	case DP_COUNTER_PUNT:
 	case DP_COUNTER_KERNEL:
 	case DP_COUNTER_FRAGMENT_HELD:
+	case DP_COUNTER_SFU_CHECK:
+	case DP_COUNTER_SFU_CHECK_REFUSED:
+	case DP_COUNTER_SFU_DTLS:
+	case DP_COUNTER_SFU_RTP:
+	case DP_COUNTER_SFU_RTCP:
+	case DP_COUNTER_SFU_PROBE:
 		return true;
 	case DP_DROP_TX_FULL:
 	case DP_DROP_BAD_INJECT:
 	case DP_DROP_INJECT_LOST:
+	case DP_DROP_SFU_NO_PATH:
 		// Of packets that have had their outcome, or that came from no port.
 		return false;
 	default:

@@ -5,6 +5,8 @@
 #define TP_TESTS_PIPELINE_H
 
 #include "dataplane/contract/shm/ring.h"
+#include "dataplane/contract/shm/sfu_state.h"
+#include "dataplane/contract/shm/srtp_keys.h"
 #include "dataplane/contract/wire/challenge.h"
 #include "dataplane/contract/wire/turn.h"
 #include "dataplane/worker.h"
@@ -51,12 +53,36 @@ struct dress {
 	uint16_t ip_id;
 };
 
-extern struct dp_worker *worker;
+extern struct dp_worker *worker;  // the first
+extern struct dp_worker *worker2; // NULL but for pipeline_sfu_pair_init
 extern struct shm_settings settings;
 
 // Criterion's .init and .fini.
 void pipeline_init(void);
 void pipeline_fini(void);
+
+// ---- with an SFU: the same ports, and what the control plane would write of its sessions
+
+#define SFU_TRANSPORTS    16
+#define SFU_TRACKS        16
+#define SFU_SUBSCRIPTIONS 32
+#define SFU_FANOUT        128
+
+void pipeline_sfu_init(void);
+// Two workers; only the first one receives from ports. poll_once() polls both.
+void pipeline_sfu_pair_init(void);
+// The dataplane dies without a word and starts anew over the same segments.
+void pipeline_restart(uint32_t n_workers);
+struct shm_sfu_transport *sfu_transport(uint32_t idx);
+struct shm_sfu_track *sfu_track(uint32_t idx);
+struct shm_sfu_subscription *sfu_subscription(uint32_t idx);
+uint32_t *sfu_fanout(void);
+struct shm_srtp_keys *sfu_keys(uint32_t idx);
+struct shm_sfu_transport_state *sfu_transport_state(uint32_t idx);
+struct shm_sfu_ingress_state *sfu_ingress_state(uint32_t track_idx, uint32_t layer);
+struct shm_sfu_egress_state *sfu_egress_state(uint32_t idx);
+// What was punted next; NULL when there is nothing. Valid until the next call.
+const struct shm_datagram *punted(uint32_t worker_idx, uint16_t *length_bytes);
 
 struct ip_endpoint endpoint(const char *text);
 // Publishes again what `settings` holds.
