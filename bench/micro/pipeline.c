@@ -145,8 +145,8 @@ static int worker_start(const char *instance)
 			instance, why);
 		return -ENOENT;
 	}
-	if (dp_eal_init(&settings, segments.flows.n_entries,
-			dp_eal_hugepages_suffice(&settings, segments.flows.n_entries), &err) < 0)
+	if (dp_eal_init(&settings, segments.flows.n_entries, 0,
+			dp_eal_hugepages_suffice(&settings, segments.flows.n_entries, 0), &err) < 0)
 		goto fail;
 	shared = (struct dp_shared){
 		.tables = segments.tables,
