@@ -45,9 +45,12 @@ void filter_config_apply(struct engine *e)
 	for (uint32_t i = 0; i < config->n_listeners && i < SHM_LISTENERS_MAX; i++) {
 		listeners[filter.n_listeners++] = (struct xdp_filter_config_listener){
 			.endpoint = config->listeners[i].endpoint,
-			// Channel numbers above RFC 8656's look like what RFC 9443 gives to QUIC.
-			.accept =
-				XDP_ACCEPT_TURN | (config->rfc5766_channels ? XDP_ACCEPT_QUIC : 0),
+			// Channel numbers above RFC 8656's look like what RFC 9443 gives to QUIC. Checks
+			// of ICE are STUN requests that only the worker can answer, and the filter leaves
+			// all that carry a USERNAME to it.
+			.accept = XDP_ACCEPT_TURN |
+				  (config->rfc5766_channels ? XDP_ACCEPT_QUIC : 0) |
+				  (config->sfu.is_enabled ? XDP_ACCEPT_DTLS | XDP_ACCEPT_RTP : 0),
 		};
 	}
 	for (uint32_t i = 0; i < config->n_relays && i < SHM_LOCALS_MAX; i++) {
