@@ -16,8 +16,6 @@
 #include "controlplane/ops/log.h"
 #include "dataplane/contract/wire/address.h"
 
-#define SWEEP_S      5
-#define IDLE_S       30 // without a whole request
 #define EXPECTED_MAX 64
 
 struct connection {
@@ -36,6 +34,7 @@ struct connections {
 	uint32_t n_live;
 	uint32_t max;
 	uint32_t per_source_max;
+	uint32_t idle_s;
 	struct expected expected[EXPECTED_MAX];
 	uint32_t n_expected;
 	struct event *check; // runs in the loop's turn in which the connection was accepted
@@ -159,7 +158,7 @@ static void on_check(evutil_socket_t none, short what, void *arg)
 static void on_sweep(evutil_socket_t none, short what, void *arg)
 {
 	struct connections *c = arg;
-	int64_t idle_since_s = now_s() - IDLE_S;
+	int64_t idle_since_s = now_s() - c->idle_s;
 
 	for (uint32_t i = c->n_live; i-- > 0;) {
 		if (c->live[i].active_at_s > idle_since_s)
@@ -170,16 +169,17 @@ static void on_sweep(evutil_socket_t none, short what, void *arg)
 	}
 }
 
-int connections_new(struct event_base *base, uint32_t max, uint32_t per_source_max,
+int connections_new(struct event_base *base, uint32_t max, uint32_t per_source_max, uint32_t idle_s,
 		    struct connections **out)
 {
-	const struct timeval period = { .tv_sec = SWEEP_S };
+	const struct timeval period = { .tv_sec = idle_s > 6 ? idle_s / 6 : 1 };
 	struct connections *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return -ENOMEM;
 	c->max = max;
 	c->per_source_max = per_source_max;
+	c->idle_s = idle_s;
 	c->live = calloc(max, sizeof(*c->live));
 	c->check = event_new(base, -1, 0, on_check, c);
 	c->sweep = event_new(base, -1, EV_PERSIST, on_sweep, c);

@@ -10,7 +10,8 @@ struct bufferevent;
 struct connections;
 struct event_base;
 
-int connections_new(struct event_base *base, uint32_t max, uint32_t per_source_max,
+// idle_s: how long a connection may be without a whole request.
+int connections_new(struct event_base *base, uint32_t max, uint32_t per_source_max, uint32_t idle_s,
 		    struct connections **out);
 // To be called for each bufferevent before it has its socket: looks at its peer as soon as it has one.
 void connections_expect(struct connections *c, struct bufferevent *bev, bool must_end);

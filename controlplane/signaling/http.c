@@ -239,7 +239,8 @@ int http_server_new(const struct signaling_config *c, struct event_base *base, S
 	server->base = base;
 	server->handler = handler;
 	server->handler_arg = handler_arg;
-	if (connections_new(base, max, per_source_max, &server->connections) < 0)
+	if (connections_new(base, max, per_source_max, c->idle_s != 0 ? c->idle_s : HTTP_IDLE_S,
+			    &server->connections) < 0)
 		goto fail;
 	server->plain = new_evhttp(server, new_plain);
 	server->secure = new_evhttp(server, new_secure);

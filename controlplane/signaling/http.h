@@ -13,7 +13,8 @@ struct http_server;
 // their sentence is what a client usually gets.
 #define HTTP_HEADERS_BYTES_MAX          16384
 #define HTTP_BODY_BYTES_MAX             131072
-#define HTTP_TIMEOUT_S                  15 // without a byte; a whole request has 30
+#define HTTP_TIMEOUT_S                  15 // without a byte
+#define HTTP_IDLE_S                     30 // a whole request has to come in this time
 #define HTTP_CONNECTIONS_MAX            1024
 #define HTTP_CONNECTIONS_PER_SOURCE_MAX 64
 

@@ -45,6 +45,7 @@ struct signaling_config {
 
 	// 0 = the default in http.h
 	uint32_t connections_max;
+	uint32_t idle_s;                     // of a connection without a whole request
 	uint32_t connections_per_source_max; // an IPv4 address or an IPv6 /64
 };
 

@@ -264,6 +264,32 @@ Test(http_crowd, connections_per_source, .fini = rig_close)
 	free(a);
 }
 
+static void little_patience(struct signaling_config *c)
+{
+	c->idle_s = 1;
+}
+
+Test(http_crowd, dripping_bytes_do_not_hold_a_connection, .fini = rig_close)
+{
+	const char *get = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+	int fd;
+
+	rig_open(little_patience);
+	fd = rig_connect(0);
+	for (int i = 0; i < 40; i++) {
+		char byte;
+
+		send(fd, &get[i % 4], 1, MSG_NOSIGNAL);
+		rig_run(100);
+		if (recv(fd, &byte, 1, 0) == 0) {
+			cr_expect_geq(i, 5, "ended too early");
+			close(fd);
+			return;
+		}
+	}
+	cr_assert_fail("still open after 4 s");
+}
+
 Test(http, reload_changes_tokens_for_the_next_request)
 {
 	static const char *const secrets[] = { "fedcba9876543210fedcba9876543210" };
