@@ -114,6 +114,21 @@ static inline void dp_header_write_v6(uint8_t *ip, const struct dp_header *h)
 	memcpy(ip + 32, &h->destination.low, 8);
 }
 
+// Untagged. `next_hop` as in neighbour_table.h; of `source_mac`, which is in a struct dp_port, more
+// bytes are read than a MAC has.
+static inline void dp_ethernet_write(uint8_t *frame, uint64_t next_hop, const uint8_t *source_mac,
+				     uint16_t ethertype_be)
+{
+	uint64_t behind;
+
+	memcpy(&behind, source_mac, sizeof(behind));
+	behind = (behind & 0xffffffffffff) | (uint64_t)ethertype_be << 48;
+	// The MAC stands in the upper six bytes of the word, so in the first six of it in network
+	// order.
+	bytes_put_be64(frame, next_hop);
+	memcpy(frame + 6, &behind, sizeof(behind));
+}
+
 // Writes dp_header_bytes() bytes at `frame`.
 static inline void dp_header_write(uint8_t *frame, const struct dp_header *h)
 {

@@ -29,33 +29,39 @@ static bool spread(struct dp_local_table *t, const struct dp_settings *s)
 	return true;
 }
 
-static void ports_build(struct dp_local_ports *p, const struct dp_local *l)
+static void ports_build(struct dp_local_table *t, uint32_t idx, const struct dp_local *l)
 {
 	for (uint32_t i = 0; i < l->n_listeners; i++) {
 		uint16_t port = __builtin_bswap16(l->listener_port_be[i]);
 
-		if (i == 0)
-			p->listener = port;
-		else
-			p->more_listener[p->n_more_listeners++] = port;
+		if (i == 0) {
+			t->listener[idx] = port;
+		} else {
+			t->more_port[t->n_more] = port;
+			t->more_local_idx[t->n_more++] = (uint8_t)idx;
+		}
 	}
-	p->relay_min = l->relay_port_min;
+	t->relay_min[idx] = l->relay_port_min;
 	if (l->relay_port_min <= l->relay_port_max)
-		p->n_relay = l->relay_port_max - l->relay_port_min + 1u;
+		t->n_relay[idx] = l->relay_port_max - l->relay_port_min + 1u;
+	if (l->is_v4)
+		memcpy(&t->v4[idx], ip_address_v4_bytes(&l->address), sizeof(t->v4[idx]));
 }
 
 static void ports_clear(struct dp_local_table *t)
 {
-	memset(t->ports, 0, sizeof(t->ports));
+	memset(t->n_relay, 0, sizeof(t->n_relay));
 	for (uint32_t i = 0; i <= SHM_LOCALS_MAX; i++)
-		t->ports[i].listener = DP_LOCAL_PORT_NONE;
+		t->listener[i] = DP_LOCAL_PORT_NONE;
+	t->n_more = 0;
 }
 
 void dp_local_table_build(struct dp_local_table *t, const struct dp_settings *s)
 {
+	memset(t, 0, sizeof(*t));
 	ports_clear(t);
 	for (uint32_t i = 0; i < s->n_locals; i++)
-		ports_build(&t->ports[i], &s->local[i]);
+		ports_build(t, i, &s->local[i]);
 	t->multiplier = 0x9e3779b1;
 	for (uint32_t i = 0; i < MULTIPLIERS_TRIED; i++) {
 		if (spread(t, s))

@@ -11,24 +11,23 @@
 
 #define DP_LOCAL_TABLE_SLOTS_LOG2 10 // so many more than addresses that a few tries spread them
 #define DP_LOCAL_TABLE_SLOTS      (1u << DP_LOCAL_TABLE_SLOTS_LOG2)
-#define DP_LOCAL_TABLE_NONE       SHM_LOCALS_MAX // the ports of no address: none at all
+#define DP_LOCAL_TABLE_NONE       SHM_LOCALS_MAX // no address of ours: it has no ports
 
 #define DP_LOCAL_PORT_NONE 0x10000u // what no port equals
 
-// What the ports of one address are, in host order.
-struct dp_local_ports {
-	uint32_t listener; // the first one, or DP_LOCAL_PORT_NONE
-	uint32_t relay_min;
-	uint32_t n_relay;          // 0: no relayed ports
-	uint16_t n_more_listeners; // behind the first one
-	uint16_t more_listener[SHM_LISTENERS_MAX - 1];
-};
-
+// Arrays by local_idx, so that an index needs no arithmetic; ports in host order.
 struct dp_local_table {
 	uint32_t multiplier;
 	uint32_t address[DP_LOCAL_TABLE_SLOTS]; // as it lies in a packet; 0: free
 	uint8_t local_idx[DP_LOCAL_TABLE_SLOTS];
-	struct dp_local_ports ports[SHM_LOCALS_MAX + 1];
+	uint32_t v4[SHM_LOCALS_MAX + 1];       // as it lies in a packet; 0: IPv6
+	uint32_t listener[SHM_LOCALS_MAX + 1]; // the first one, or DP_LOCAL_PORT_NONE
+	uint32_t relay_min[SHM_LOCALS_MAX + 1];
+	uint32_t n_relay[SHM_LOCALS_MAX + 1]; // 0: no relayed ports
+	// Listeners that are not the first of their address.
+	uint32_t n_more;
+	uint16_t more_port[SHM_LISTENERS_MAX];
+	uint8_t more_local_idx[SHM_LISTENERS_MAX];
 };
 
 struct dp_settings;
@@ -48,7 +47,7 @@ static inline bool dp_local_table_has(const struct dp_local_table *t, uint32_t v
 	return t->address[dp_local_table_slot(t, v4)] == v4;
 }
 
-// Index into `ports`; DP_LOCAL_TABLE_NONE when the address is none of ours.
+// Index of an address; DP_LOCAL_TABLE_NONE when the address is none of ours.
 static inline uint8_t dp_local_table_find(const struct dp_local_table *t, uint32_t v4)
 {
 	uint32_t slot = dp_local_table_slot(t, v4);
@@ -56,19 +55,20 @@ static inline uint8_t dp_local_table_find(const struct dp_local_table *t, uint32
 	return t->address[slot] == v4 ? t->local_idx[slot] : DP_LOCAL_TABLE_NONE;
 }
 
-// Ports in host order from here on.
-static inline bool dp_local_ports_listen(const struct dp_local_ports *p, uint32_t port)
+static inline bool dp_local_table_listens(const struct dp_local_table *t, uint32_t local_idx,
+					  uint32_t port)
 {
-	bool listens = p->listener == port;
+	bool listens = t->listener[local_idx] == port;
 
-	for (uint32_t i = 0; i < p->n_more_listeners; i++)
-		listens |= p->more_listener[i] == port;
+	for (uint32_t i = 0; i < t->n_more; i++)
+		listens |= (t->more_local_idx[i] == local_idx) & (t->more_port[i] == port);
 	return listens;
 }
 
-static inline bool dp_local_ports_relay(const struct dp_local_ports *p, uint32_t port)
+static inline bool dp_local_table_relays(const struct dp_local_table *t, uint32_t local_idx,
+					 uint32_t port)
 {
-	return port - p->relay_min < p->n_relay;
+	return port - t->relay_min[local_idx] < t->n_relay[local_idx];
 }
 
 #endif

@@ -6,7 +6,8 @@ enum peer_verdict dp_policy_verdict(struct dp_worker *w, const struct shm_flow *
 				    const struct ip_address *peer)
 {
 	uint64_t *word = &w->verdict[dp_flow_idx(w, flow)];
-	uint64_t tag = dp_policy_tag(w, dp_address_of(peer));
+	struct dp_policy_salt salt = dp_policy_salt(w);
+	uint64_t tag = dp_policy_tag(&salt, dp_address_of(peer));
 	enum peer_verdict v;
 
 	if ((*word & ~DP_POLICY_VERDICT_MASK) == tag && (*word & DP_POLICY_VERDICT_MASK) != 0)

@@ -9,21 +9,34 @@
 // entry that is reused for another peer, or other settings, make it a miss.
 #define DP_POLICY_VERDICT_MASK 0xfull
 
-static inline uint64_t dp_policy_tag(const struct dp_worker *w, struct dp_address peer)
-{
-	__uint128_t wide = (__uint128_t)(peer.high ^ w->verdict_seed) *
-			   (peer.low ^ (w->verdict_seed >> 17 | 1));
+// What the hash is made with.
+struct dp_policy_salt {
+	uint64_t high;
+	uint64_t low;
+	uint64_t version; // in its place in the word
+};
 
-	return (((uint64_t)wide ^ (uint64_t)(wide >> 64)) & ~0xffffull) |
-	       (w->settings.version & DP_VERDICT_VERSION_MASK) << 4;
+static inline struct dp_policy_salt dp_policy_salt(const struct dp_worker *w)
+{
+	return (struct dp_policy_salt){
+		.high = w->verdict_seed,
+		.low = w->verdict_seed >> 17 | 1,
+		.version = (w->settings.version & DP_VERDICT_VERSION_MASK) << 4,
+	};
 }
 
-// Whether it is remembered that the policy allows this peer, and that it is no relayed address of
-// ours.
-static inline bool dp_policy_is_allowed(const struct dp_worker *w, uint32_t flow_idx,
-					struct dp_address peer)
+static inline uint64_t dp_policy_tag(const struct dp_policy_salt *s, struct dp_address peer)
 {
-	return w->verdict[flow_idx] == (dp_policy_tag(w, peer) | (PEER_ALLOWED + 1));
+	__uint128_t wide = (__uint128_t)(peer.high ^ s->high) * (peer.low ^ s->low);
+
+	return (((uint64_t)wide ^ (uint64_t)(wide >> 64)) & ~0xffffull) | s->version;
+}
+
+// The word of an entry for which it is remembered that the policy allows this peer, and that it is no
+// relayed address of ours.
+static inline uint64_t dp_policy_allowed(const struct dp_policy_salt *s, struct dp_address peer)
+{
+	return dp_policy_tag(s, peer) | (PEER_ALLOWED + 1);
 }
 
 #endif

@@ -17,17 +17,20 @@ static inline uint64_t sum_endpoint(const struct ip_endpoint *e)
 	return (uint64_t)v[0] + v[1] + v[2] + v[3] + e->port_be;
 }
 
-// Framing of TURN: nearly always the four bytes of ChannelData.
+// Framing of TURN: four bytes of ChannelData, 36 or 48 of an indication.
 static inline uint64_t sum_framing(const uint8_t *at, uint32_t n)
 {
-	uint32_t channel_data;
+	uint64_t sum = 0;
 
-	if (n == 0)
-		return 0;
-	if (n != TURN_CHANNEL_HEADER_BYTES)
+	if (n % 4 != 0 || n > TURN_DATA_PREFIX_V6_BYTES)
 		return checksum_add(0, at, n);
-	memcpy(&channel_data, at, sizeof(channel_data));
-	return channel_data;
+	for (uint32_t i = 0; i < n; i += 4) {
+		uint32_t word;
+
+		memcpy(&word, at + i, sizeof(word));
+		sum += word;
+	}
+	return sum;
 }
 
 // A length counts twice: in the pseudo header and in the UDP header.

@@ -1,14 +1,26 @@
 // What a worker tells about itself. Worker thread; writes its own struct shm_worker.
 #include "dataplane/worker.h"
 
+static_assert(DP_COUNTS <= SHM_COUNTERS_MAX, "a line of counters is flushed as one");
+
 void dp_stats_flush(struct dp_worker *w)
 {
-	for (uint32_t i = 0; i < DP_COUNTER_COUNT; i++) {
-		if (w->count[i] == 0)
+	for (uint32_t line = 0; line < DP_COUNTS; line += DP_COUNTS_PER_LINE) {
+		uint64_t *count = &w->count[line];
+		uint64_t any = 0;
+
+		// Nearly all are 0, and this is done for every burst.
+		for (uint32_t i = 0; i < DP_COUNTS_PER_LINE; i++)
+			any |= count[i];
+		if (any == 0)
 			continue;
-		__atomic_store_n(&w->state->counter[i], w->state->counter[i] + w->count[i],
-				 __ATOMIC_RELAXED);
-		w->count[i] = 0;
+		for (uint32_t i = 0; i < DP_COUNTS_PER_LINE; i++) {
+			uint64_t *total = &w->state->counter[line + i];
+
+			if (count[i] != 0)
+				__atomic_store_n(total, *total + count[i], __ATOMIC_RELAXED);
+			count[i] = 0;
+		}
 	}
 }
 

@@ -225,9 +225,18 @@ void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **m
 	w->count[DP_COUNTER_RX_PKTS] += n;
 	w->count[DP_COUNTER_RX_BYTES] += rx_bytes;
 
-	n = dp_fast_path_burst(w, mbuf, n);
-	if (n == 0)
-		return;
+	if (w->fast_path_pause > 0) {
+		w->fast_path_pause--;
+	} else {
+		uint32_t n_left = dp_fast_path_burst(w, mbuf, n);
+
+		if (n_left == 0)
+			return;
+		// Other traffic than its own is not looked at twice each time.
+		if (n_left == n)
+			w->fast_path_pause = DP_FAST_PATH_PAUSE;
+		n = n_left;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct dp_packet *p = &w->packet[n_in];
 		struct rte_mbuf *m = mbuf[i];
@@ -255,7 +264,8 @@ static uint32_t poll_ports(struct dp_worker *w)
 	for (uint32_t i = 0; i < w->shared->n_ports; i++) {
 		struct dp_port *port = &w->shared->port[i];
 		struct rte_mbuf *mbuf[DP_BURST];
-		uint64_t started_tsc;
+		uint64_t started_tsc = 0;
+		bool sampled;
 		uint16_t n;
 
 		if (w->worker_idx >= port->n_queues)
@@ -263,11 +273,14 @@ static uint32_t poll_ports(struct dp_worker *w)
 		n = rte_eth_rx_burst(port->ethdev, (uint16_t)w->worker_idx, mbuf, DP_BURST);
 		if (n == 0)
 			continue;
-		started_tsc = rte_rdtsc();
+		sampled = w->n_bursts++ % DP_LATENCY_SAMPLE == 0;
+		if (sampled)
+			started_tsc = rte_rdtsc();
 		w->now_ns = clock_ns(CLOCK_MONOTONIC);
 		dp_worker_burst(w, i, mbuf, n);
 		dp_tx_flush(w);
-		dp_stats_latency(w, rte_rdtsc() - started_tsc);
+		if (sampled)
+			dp_stats_latency(w, rte_rdtsc() - started_tsc);
 		n_moved += n;
 	}
 	return n_moved;

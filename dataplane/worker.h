@@ -42,6 +42,9 @@ struct dp_tx {
 	struct rte_mbuf *mbuf[DP_TX_PENDING];
 };
 
+#define DP_FAST_PATH_PAUSE 15 // bursts that go around the fast path after one it could not help
+#define DP_LATENCY_SAMPLE  8  // bursts for one whose latency is taken; a power of two
+
 #define DP_VERDICT_VERSION_MASK 0xfffu // of the settings' version, in dp_worker.verdict
 
 // What all workers of a process use. Filled before the first worker runs; read-only afterwards.
@@ -60,6 +63,11 @@ struct dp_shared {
 	struct dp_sfu_shared *sfu; // NULL: none is configured
 };
 
+// Counters in whole cache lines.
+#define DP_COUNTS_PER_LINE (RTE_CACHE_LINE_SIZE / sizeof(uint64_t))
+#define DP_COUNTS                                                                                  \
+	((DP_COUNTER_COUNT + DP_COUNTS_PER_LINE - 1) / DP_COUNTS_PER_LINE * DP_COUNTS_PER_LINE)
+
 struct dp_worker {
 	struct dp_shared *shared;
 	uint32_t worker_idx;
@@ -73,7 +81,9 @@ struct dp_worker {
 	uint32_t n_done;
 	struct dp_packet packet[DP_BURST];
 
-	uint64_t count[DP_COUNTER_COUNT]; // of this burst; flushed into shm behind it
+	uint64_t count[DP_COUNTS]; // of this burst; flushed into shm behind it
+	uint32_t n_bursts;
+	uint32_t fast_path_pause; // bursts
 	uint64_t random_state[2];
 	uint16_t ip_id;
 

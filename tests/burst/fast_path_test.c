@@ -391,11 +391,11 @@ Test(fast_path, knows_every_listener_of_an_address)
 	settings.listener[3] = (struct shm_listener){ .local_idx = LISTENER_V4, .port_be = 0xbb01 };
 	settings_publish();
 	poll_once();
-	cr_assert(dp_local_ports_listen(&worker->settings.local_table.ports[LISTENER_V4], 3478));
-	cr_assert(dp_local_ports_listen(&worker->settings.local_table.ports[LISTENER_V4], 80));
-	cr_assert(dp_local_ports_listen(&worker->settings.local_table.ports[LISTENER_V4], 443));
-	cr_assert_not(dp_local_ports_listen(&worker->settings.local_table.ports[LISTENER_V4], 444));
-	cr_assert_not(dp_local_ports_listen(&worker->settings.local_table.ports[RELAY_V4], 443));
+	cr_assert(dp_local_table_listens(&worker->settings.local_table, LISTENER_V4, 3478));
+	cr_assert(dp_local_table_listens(&worker->settings.local_table, LISTENER_V4, 80));
+	cr_assert(dp_local_table_listens(&worker->settings.local_table, LISTENER_V4, 443));
+	cr_assert_not(dp_local_table_listens(&worker->settings.local_table, LISTENER_V4, 444));
+	cr_assert_not(dp_local_table_listens(&worker->settings.local_table, RELAY_V4, 443));
 }
 
 // The table agrees with the search that the stages use, for our own addresses and for others.
