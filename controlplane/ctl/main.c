@@ -28,7 +28,8 @@ enum option_bit {
 	TAKES_WATCH = 1 << 7,
 	TAKES_ALL = 1 << 8,
 	TAKES_INTERFACE = 1 << 9,
-	TAKES_TOKEN = 1 << 10, // --room and what else only tokens have
+	TAKES_TOKEN = 1 << 10, // what only tokens have
+	TAKES_ROOM = 1 << 11,
 };
 
 static int run_version(const struct command *c);
@@ -63,6 +64,12 @@ static const struct verb verbs[] = {
 	{ "stats", NULL, TAKES_WATCH, show_stats, NULL, "all counters",
 	  "[--watch: with rates, each second]" },
 	{ "filter", NULL, 0, show_filter, NULL, "mode and counters of the XDP filter", NULL },
+	{ "rooms", NULL, TAKES_LIMIT, show_rooms, NULL, "rooms of the SFU", "[--limit N]" },
+	{ "sessions", NULL, TAKES_ROOM | TAKES_LIMIT, show_sessions, NULL,
+	  "publishers and watchers of the SFU", "[--room NAME] [--limit N]" },
+	{ "session kill", "ID", 0, show_session_killed, NULL, "end a session now", NULL },
+	{ "why", "ID", 0, show_why, NULL,
+	  "why a session has media or has none, and what was decided for it", NULL },
 	{ "config show", NULL, 0, show_config, NULL, "the configuration in force, without secrets",
 	  NULL },
 	{ "config check", "FILE", 0, NULL, run_config_check,
@@ -73,7 +80,7 @@ static const struct verb verbs[] = {
 	  NULL },
 	{ "segment remove", NULL, 0, NULL, run_segment_remove,
 	  "remove the tables of a stopped instance, with its sessions", NULL },
-	{ "token new", NULL, TAKES_TOKEN | TAKES_WATCH, NULL, run_token_new,
+	{ "token new", NULL, TAKES_TOKEN | TAKES_ROOM | TAKES_WATCH, NULL, run_token_new,
 	  "sign a token for the SFU's rooms; needs no control plane",
 	  "--room NAME [--publish] [--watch] [--participant NAME]\n"
 	  "                       [--lifetime 1h] [--config FILE]" },
@@ -151,6 +158,7 @@ static json_t *make_args(const struct command *c)
 	set_text(args, "client", c->client);
 	set_text(args, "listener", c->listener);
 	set_text(args, "relayed", c->relayed);
+	set_text(args, "room", c->room);
 	if (c->channel) {
 		long long n = read_number(c->channel, 0xffff);
 
@@ -414,7 +422,7 @@ static int read_options(int argc, char **argv, struct command *c)
 			break;
 		case 'R':
 			c->room = optarg;
-			given |= TAKES_TOKEN;
+			given |= TAKES_ROOM;
 			break;
 		case 'P':
 			c->participant = optarg;

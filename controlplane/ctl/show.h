@@ -21,6 +21,10 @@ void show_stats(const json_t *result); // show_stats.c
 // With rates since `before`, a result of the same verb.
 void show_stats_rates(const json_t *result, const json_t *before);
 void show_explain(const json_t *result); // show_explain.c
-void show_config(const json_t *result);  // show_config.c
+void show_rooms(const json_t *result);   // show_sfu.c
+void show_sessions(const json_t *result);
+void show_session_killed(const json_t *result);
+void show_why(const json_t *result);
+void show_config(const json_t *result); // show_config.c
 
 #endif

@@ -63,4 +63,10 @@ json_t *ctl_filter(struct ctl_call *call);      // ctl_filter.c
 json_t *ctl_config_show(struct ctl_call *call); // ctl_config.c
 json_t *ctl_explain(struct ctl_call *call);     // explain.c
 
+json_t *ctl_rooms(struct ctl_call *call); // ctl_sfu.c
+json_t *ctl_sessions(struct ctl_call *call);
+json_t *ctl_session_kill(struct ctl_call *call);
+json_t *ctl_why(struct ctl_call *call);
+json_t *ctl_sfu_counters(const struct engine *e); // of its control plane; empty without an SFU
+
 #endif

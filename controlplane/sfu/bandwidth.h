@@ -1,4 +1,5 @@
-// What one watcher's path is thought to carry, and what of each track it therefore gets. Internal to the folder. One thread: the
+// What one watcher's path is thought to carry, and what of each track it therefore gets. For the folder, and for
+// the operators' verbs to read. One thread: the
 // control plane's loop.
 #ifndef TP_SFU_BANDWIDTH_H
 #define TP_SFU_BANDWIDTH_H

@@ -1,4 +1,5 @@
-// What the SFU's control plane holds: rooms, sessions, and how they stand in the tables. Internal to the folder. One thread: the
+// What the SFU's control plane holds: rooms, sessions, and how they stand in the tables. For the folder, and for the
+// operators' verbs to read. One thread: the
 // control plane's loop.
 #ifndef TP_SFU_STATE_H
 #define TP_SFU_STATE_H
