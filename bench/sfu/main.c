@@ -16,6 +16,7 @@
 #define EVENTS_MAX    64
 #define CONNECT_NS    20000000000ULL
 #define DRAIN_NS      300000000ULL // for what is on its way when counting ends
+#define SILENT_NS     1000000000ULL // a watcher that got nothing for so long at the end is in the dark
 #define JOIN_TRIES    20
 #define JOIN_PAUSE_NS 250000000ULL
 
@@ -168,24 +169,31 @@ static void join_all(struct load *l)
 
 static void begin_counting(struct load *l)
 {
+	uint64_t now_ns = clock_ns();
+
 	for (uint32_t i = 0; i < l->n_sessions; i++) {
 		struct load_session *s = &l->sessions[i];
 
-		rtp_sink_begin_counting(&s->sink);
+		rtp_sink_begin_counting(&s->sink, now_ns);
 		for (uint32_t k = 0; k < s->n_sources; k++)
 			l->result.published_pkts -= s->sources[k].n_pkts;
 	}
 	l->result.received_pkts -= l->result.totals.n_pkts;
 	l->result.received_bytes -= l->result.totals.n_bytes;
-	l->result.counted_ns = clock_ns();
+	l->result.counted_ns = now_ns;
 }
 
 static void end_counting(struct load *l)
 {
-	l->result.counted_ns = clock_ns() - l->result.counted_ns;
-	for (uint32_t i = 0; i < l->n_sessions; i++)
+	uint64_t now_ns = clock_ns();
+
+	l->result.counted_ns = now_ns - l->result.counted_ns;
+	for (uint32_t i = 0; i < l->n_sessions; i++) {
+		l->sessions[i].gap_ns = rtp_sink_longest_gap_ns(&l->sessions[i].sink, now_ns);
+		l->sessions[i].is_silent = now_ns - l->sessions[i].sink.last_ns > SILENT_NS;
 		for (uint32_t k = 0; k < l->sessions[i].n_sources; k++)
 			l->result.published_pkts += l->sessions[i].sources[k].n_pkts;
+	}
 	l->result.received_pkts += l->result.totals.n_pkts;
 	l->result.received_bytes += l->result.totals.n_bytes;
 }
@@ -214,7 +222,8 @@ static void judge(struct load *l, const struct load_session *s)
 	r->expected += expected;
 	r->direct += direct;
 	r->repaired += repaired;
-	r->n_in_the_dark += direct == 0;
+	r->n_in_the_dark += direct == 0 || s->is_silent;
+	histogram_add(&r->gap_us, s->gap_ns / 1000);
 }
 
 static int load_run(struct load *l)

@@ -55,6 +55,7 @@ static void put_json(FILE *f, const struct load_result *r, bool good)
 	put_times(f, "join_ms", &r->join_us, 1000);
 	put_times(f, "ice_ms", &r->ice_us, 1000);
 	put_times(f, "connected_ms", &r->connected_us, 1000);
+	put_times(f, "longest_gap_ms", &r->gap_us, 1000);
 	put_times(f, "latency_us", &t->latency_ns, 1000);
 	fprintf(f, "  \"published_pkts_per_sec\": %.1f,\n", (double)r->published_pkts / seconds);
 	fprintf(f, "  \"received_pkts_per_sec\": %.1f,\n", (double)r->received_pkts / seconds);
@@ -98,10 +99,11 @@ static void put_summary(FILE *f, const struct load_result *r, bool good)
 		"repaired)\n",
 		(double)r->published_pkts / seconds, (double)r->received_pkts / seconds,
 		(double)r->received_bytes * 8 / seconds / 1e6, lost_share(r) * 100, r->repaired);
-	fprintf(f, "latency p50 %.0f us, p99 %.0f us, p99.9 %.0f us\n",
+	fprintf(f, "latency p50 %.0f us, p99 %.0f us, p99.9 %.0f us; longest pause %.0f ms\n",
 		(double)histogram_quantile(&r->totals.latency_ns, 0.5) / 1000,
 		(double)histogram_quantile(&r->totals.latency_ns, 0.99) / 1000,
-		(double)histogram_quantile(&r->totals.latency_ns, 0.999) / 1000);
+		(double)histogram_quantile(&r->totals.latency_ns, 0.999) / 1000,
+		(double)r->gap_us.max / 1000);
 	fprintf(f, "corrupt %lu, forged %lu, index reused %lu, doubled %lu, out of order %lu: %s\n",
 		r->totals.n_corrupt, r->transport.n_forged, r->totals.n_reused,
 		r->totals.n_duplicates, r->totals.n_misordered, good ? "good" : "NOT GOOD");

@@ -7,8 +7,9 @@
 struct load_result {
 	uint32_t n_publishers;
 	uint32_t n_watchers;
-	uint32_t n_failed;      // that did not join, or fell out
-	uint32_t n_in_the_dark; // watchers that received nothing while counting
+	uint32_t n_failed; // that did not join, or fell out
+	uint32_t
+		n_in_the_dark; // watchers that received nothing while counting, or nothing in its last second
 	uint64_t counted_ns;
 	uint64_t published_pkts; // while counting
 	uint64_t received_pkts;
@@ -21,6 +22,7 @@ struct load_result {
 	char first_failure[256];
 	struct histogram join_us; // the HTTP request
 	struct histogram ice_us;
+	struct histogram gap_us;       // longest pause of each watcher
 	struct histogram connected_us; // from the answer to SRTP
 	struct load_transport_counters transport;
 	struct load_session_counters session;

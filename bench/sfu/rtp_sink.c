@@ -202,6 +202,8 @@ void rtp_sink_take(struct rtp_sink *s, const struct rtp_view *rtp, uint64_t inde
 	bool is_in_order;
 	bool was_repaired;
 
+	s->longest_gap_ns = rtp_sink_longest_gap_ns(s, now_ns);
+	s->last_ns = now_ns;
 	s->totals->n_pkts++;
 	s->totals->n_bytes += (uint64_t)rtp->header_bytes + rtp->payload_bytes + rtp->padding_bytes;
 	if (!st || st->kind == RTP_SINK_UNKNOWN || kind_of(rtp->payload_type) != st->kind) {
@@ -253,9 +255,18 @@ void rtp_sink_sender_report(struct rtp_sink *s, const struct rtcp_sr *sr, uint64
 	st->last_sr_ns = now_ns;
 }
 
-void rtp_sink_begin_counting(struct rtp_sink *s)
+uint64_t rtp_sink_longest_gap_ns(const struct rtp_sink *s, uint64_t now_ns)
+{
+	uint64_t open_ns = now_ns > s->last_ns ? now_ns - s->last_ns : 0;
+
+	return open_ns > s->longest_gap_ns ? open_ns : s->longest_gap_ns;
+}
+
+void rtp_sink_begin_counting(struct rtp_sink *s, uint64_t now_ns)
 {
 	s->is_counting = true;
+	s->last_ns = now_ns;
+	s->longest_gap_ns = 0;
 	for (uint32_t i = 0; i < s->n_streams; i++) {
 		struct rtp_sink_stream *st = s->streams[i];
 

@@ -82,7 +82,9 @@ struct rtp_sink {
 	uint32_t n_streams;
 	struct rtp_sink_stream *streams[RTP_SINK_STREAMS_MAX];
 	struct rtp_sink_totals *totals; // shared by all sinks
-	bool is_counting;               // totals are kept; off while warming up
+	bool is_counting;               // off while warming up
+	uint64_t last_ns;               // when the last packet came,
+	uint64_t longest_gap_ns;        // and the longest time between two, since counting began
 };
 
 void rtp_sink_init(struct rtp_sink *s, struct rtp_sink_totals *totals);
@@ -93,8 +95,10 @@ uint64_t rtp_sink_index(const struct rtp_sink *s, uint32_t ssrc, uint16_t sequen
 void rtp_sink_take(struct rtp_sink *s, const struct rtp_view *rtp, uint64_t index, uint64_t tag,
 		   uint64_t now_ns);
 void rtp_sink_sender_report(struct rtp_sink *s, const struct rtcp_sr *sr, uint64_t now_ns);
-// Loss is counted from here on.
-void rtp_sink_begin_counting(struct rtp_sink *s);
+// Loss and gaps are counted from here on.
+void rtp_sink_begin_counting(struct rtp_sink *s, uint64_t now_ns);
+// The longest time without a packet, up to now.
+uint64_t rtp_sink_longest_gap_ns(const struct rtp_sink *s, uint64_t now_ns);
 // Packets that should have come, and that came directly, since counting began; audio and video.
 void rtp_sink_loss(const struct rtp_sink *s, uint64_t *expected, uint64_t *direct,
 		   uint64_t *repaired);

@@ -53,7 +53,8 @@ struct load_session {
 	// Watcher.
 	struct rtp_sink sink;
 	struct twcc_recorder twcc;
-	bool counts;
+	uint64_t gap_ns; // longest time without a packet while counting
+	bool is_silent;  // nothing came toward the end of it
 	// Timers.
 	uint64_t report_ns;
 	uint64_t feedback_ns;

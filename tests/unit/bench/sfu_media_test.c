@@ -240,3 +240,18 @@ Test(bench_sfu, twcc_feedback_tells_what_arrived_across_the_wrap)
 	}
 	cr_assert_eq(expected, 14);
 }
+
+Test(bench_sfu, pauses_are_measured_to_the_end)
+{
+	sfu_rig_start(&rig, DP_SRTP_AEAD_AES_128_GCM, &sfu_rig_video);
+	sfu_rig_next(&rig, &packets[0]);
+	rtp_sink_begin_counting(&rig.sink, rig.now_ns);
+	sfu_rig_deliver(&rig, &packets[0]);
+	rig.source.begin_ns += 700000000;
+	sfu_rig_next(&rig, &packets[1]);
+	sfu_rig_deliver(&rig, &packets[1]);
+	cr_assert_geq(rtp_sink_longest_gap_ns(&rig.sink, rig.now_ns), 700000000);
+	cr_assert_lt(rtp_sink_longest_gap_ns(&rig.sink, rig.now_ns), 800000000);
+	cr_assert_geq(rtp_sink_longest_gap_ns(&rig.sink, rig.now_ns + 2000000000), 1900000000);
+	sfu_rig_end(&rig);
+}
