@@ -16,6 +16,7 @@
 #define EVENTS_MAX    64
 #define CONNECT_NS    20000000000ULL
 #define DRAIN_NS      300000000ULL // for what is on its way when counting ends
+#define SAMPLE_NS     200000000ULL
 #define SILENT_NS     1000000000ULL // a watcher that got nothing for so long at the end is in the dark
 #define JOIN_TRIES    20
 #define JOIN_PAUSE_NS 250000000ULL
@@ -32,6 +33,7 @@ struct load {
 	struct load_transport_counters transport_counters;
 	struct load_session_counters session_counters;
 	struct load_result result;
+	uint64_t sampled_bytes;
 };
 
 static volatile sig_atomic_t is_interrupted;
@@ -89,6 +91,39 @@ static void run(struct load *l, uint64_t for_ns)
 
 	while (clock_ns() < end_ns && !is_interrupted)
 		turn(l, end_ns);
+}
+
+static void sample(struct load *l, uint64_t now_ns)
+{
+	struct load_sample *s = &l->result.samples[l->result.n_samples++];
+	uint64_t n_bytes = l->result.totals.n_bytes;
+
+	s->at_ms = (uint32_t)((now_ns - l->result.counted_ns) / 1000000);
+	s->kbps = (uint32_t)((n_bytes - l->sampled_bytes) * 8 * 1000000 / SAMPLE_NS);
+	l->sampled_bytes = n_bytes;
+	for (uint32_t i = l->n_publishers; i < l->n_sessions; i++) {
+		const struct rtp_sink *sink = &l->sessions[i].sink;
+
+		for (uint32_t k = 0; k < sink->n_streams; k++)
+			if (sink->streams[k]->kind == RTP_SINK_VIDEO &&
+			    sink->streams[k]->layer < LOAD_LAYERS_MAX)
+				s->n_at_layer[sink->streams[k]->layer]++;
+	}
+}
+
+// The time that counts.
+static void run_sampled(struct load *l)
+{
+	uint64_t n = l->options.seconds * 1000000000ULL / SAMPLE_NS;
+
+	l->sampled_bytes = l->result.totals.n_bytes;
+	for (uint64_t i = 1; i <= n && !is_interrupted; i++) {
+		uint64_t end_ns = l->result.counted_ns + i * SAMPLE_NS;
+		uint64_t now_ns = clock_ns();
+
+		run(l, end_ns > now_ns ? end_ns - now_ns : 0);
+		sample(l, clock_ns());
+	}
 }
 
 static void note_failure(struct load *l, const char *why)
@@ -233,7 +268,7 @@ static int load_run(struct load *l)
 	join_all(l);
 	run(l, l->options.warmup_s * 1000000000ULL);
 	begin_counting(l);
-	run(l, l->options.seconds * 1000000000ULL);
+	run_sampled(l);
 	end_counting(l);
 	l->is_sending = false;
 	run(l, DRAIN_NS);
@@ -263,6 +298,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	n = (size_t)o->n_rooms * o->n_publishers * (1 + (size_t)o->n_watchers);
 	load.sessions = calloc(n, sizeof(*load.sessions));
+	load.result.samples =
+		calloc(o->seconds * (1000000000ULL / SAMPLE_NS), sizeof(*load.result.samples));
 	load.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	load.result.profile = "none";
 	load.result.engine = "none";
@@ -272,7 +309,7 @@ int main(int argc, char **argv)
 		.counters = &load.session_counters,
 		.totals = &load.result.totals,
 	};
-	if (!load.sessions || load.epoll_fd < 0) {
+	if (!load.sessions || !load.result.samples || load.epoll_fd < 0) {
 		fprintf(stderr, "sfu_load: no memory for %zu sessions\n", n);
 		ret = 1;
 	} else if (!load.world.dtls) {
@@ -286,6 +323,7 @@ int main(int argc, char **argv)
 		dp_srtp_close(load.world.srtp);
 	}
 	load_dtls_context_free(load.world.dtls);
+	free(load.result.samples);
 	free(load.sessions);
 	return ret;
 }

@@ -39,6 +39,19 @@ static void put_text(FILE *f, const char *text)
 	}
 }
 
+static void put_samples(FILE *f, const struct load_result *r)
+{
+	fprintf(f, "  \"timeline\": [");
+	for (uint32_t i = 0; i < r->n_samples; i++) {
+		const struct load_sample *s = &r->samples[i];
+
+		fprintf(f, "%s\n    {\"ms\": %u, \"kbps\": %u, \"at_layer\": [%u, %u, %u]}",
+			i ? "," : "", s->at_ms, s->kbps, s->n_at_layer[0], s->n_at_layer[1],
+			s->n_at_layer[2]);
+	}
+	fprintf(f, "],\n");
+}
+
 static void put_json(FILE *f, const struct load_result *r, bool good)
 {
 	const struct rtp_sink_totals *t = &r->totals;
@@ -81,6 +94,7 @@ static void put_json(FILE *f, const struct load_result *r, bool good)
 		"%lu, \"plis_received\": %lu},\n",
 		c->n_nacks_sent, c->n_nacks_received, c->n_repeated, c->n_plis_sent,
 		c->n_plis_received);
+	put_samples(f, r);
 	fprintf(f, "  \"send_failed\": %lu,\n  \"consent_lost\": %lu\n}\n",
 		r->transport.n_send_failed, r->transport.n_consent_lost);
 }

@@ -4,6 +4,13 @@
 
 #include "bench/sfu/options.h"
 
+// What the watchers got, five times a second.
+struct load_sample {
+	uint32_t at_ms;                       // since counting began
+	uint32_t kbps;                        // since the last sample, all watchers
+	uint32_t n_at_layer[LOAD_LAYERS_MAX]; // watchers whose video is at that encoding
+};
+
 struct load_result {
 	uint32_t n_publishers;
 	uint32_t n_watchers;
@@ -24,6 +31,8 @@ struct load_result {
 	struct histogram ice_us;
 	struct histogram gap_us;       // longest pause of each watcher
 	struct histogram connected_us; // from the answer to SRTP
+	struct load_sample *samples;
+	uint32_t n_samples;
 	struct load_transport_counters transport;
 	struct load_session_counters session;
 	struct rtp_sink_totals totals;
