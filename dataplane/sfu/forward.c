@@ -5,8 +5,11 @@
 #include "dataplane/sfu/pacer.h"
 #include "dataplane/sfu/retransmit.h"
 #include "dataplane/sfu/transmission.h"
+#include "dataplane/sfu/twcc.h"
 
 #define NS_PER_MS 1000000ull
+// Watchers ahead of the one in work whose SRTP context is fetched.
+#define CONTEXTS_AHEAD 4
 
 // What the packets of a group have in common.
 struct group {
@@ -187,26 +190,42 @@ static void forward_to(const struct group *g, struct dp_sfu_egress *e)
 	s->temporal = e->gate.temporal;
 }
 
-// Everything of a chunk of watchers is asked for before any of it is used.
+// Everything of a chunk of watchers is asked for before any of it is used; what is written is asked for to be written, because
+// stores are done in order and one that misses holds up all behind it.
 static void prefetch_egress(const struct dp_sfu_egress *e)
 {
 	const uint8_t *p = (const uint8_t *)e;
 
-	for (uint32_t at = 0; at < sizeof(*e); at += RTE_CACHE_LINE_SIZE)
-		rte_prefetch0(p + at);
+	for (uint32_t at = 0; at < DP_SFU_EGRESS_HOT_BYTES; at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch(p + at, 1);
 }
 
 static void prefetch_watcher(const struct dp_sfu_egress *e)
 {
 	const uint8_t *p = (const uint8_t *)e->watcher;
 
-	rte_prefetch0(p);
-	rte_prefetch0(p + RTE_CACHE_LINE_SIZE);
-	rte_prefetch0(p + 2 * RTE_CACHE_LINE_SIZE);
-	rte_prefetch0(e->state);
-	rte_prefetch0((const uint8_t *)e->state + RTE_CACHE_LINE_SIZE);
+	for (uint32_t at = 0; at < DP_SFU_WATCHER_HOT_BYTES; at += RTE_CACHE_LINE_SIZE)
+		__builtin_prefetch(p + at, 1);
+	__builtin_prefetch(e->state, 1);
+	__builtin_prefetch((const uint8_t *)e->state + RTE_CACHE_LINE_SIZE, 1);
 	if (e->sent != NULL)
-		rte_prefetch0(&e->sent[e->rewrite.next_index % DP_SFU_SENT_PKTS]);
+		__builtin_prefetch(&e->sent[e->rewrite.next_index % DP_SFU_SENT_PKTS], 1);
+}
+
+static void prefetch_transport(const struct dp_sfu_watcher *wt)
+{
+	__builtin_prefetch(wt->transport, 1);
+	if (wt->history != NULL)
+		__builtin_prefetch(&wt->history->sending[wt->twcc_sequence % DP_SFU_HISTORY_PKTS],
+				   1);
+}
+
+static void prefetch_context(const struct dp_sfu_watcher *wt)
+{
+	if (wt->transport == NULL)
+		return;
+	rte_prefetch0(wt->transport->tx);
+	rte_prefetch0((const uint8_t *)wt->transport->tx + RTE_CACHE_LINE_SIZE);
 }
 
 static uint32_t chunk_collect(const struct group *g, const uint32_t *list, uint32_t n,
@@ -242,6 +261,7 @@ static uint32_t chunk_collect(const struct group *g, const uint32_t *list, uint3
 	for (uint32_t i = 0; i < n_out; i++) {
 		struct dp_sfu_watcher *wt = out[i]->watcher;
 
+		prefetch_transport(wt);
 		if (likely(!dp_sfu_watcher_is_due(wt, x->worker->now_ns)))
 			continue;
 		if (!is_flushed)
@@ -258,6 +278,8 @@ static void forward_chunk(const struct group *g, const uint32_t *list, uint32_t 
 	uint32_t n_chunk = chunk_collect(g, list, n, chunk);
 
 	for (uint32_t i = 0; i < n_chunk; i++) {
+		if (i + CONTEXTS_AHEAD < n_chunk)
+			prefetch_context(chunk[i + CONTEXTS_AHEAD]->watcher);
 		if (likely(dp_sfu_watcher_is_ready(chunk[i]->watcher))) {
 			forward_to(g, chunk[i]);
 		} else {

@@ -4,6 +4,7 @@
 #ifndef TP_DP_SFU_TRANSMISSION_H
 #define TP_DP_SFU_TRANSMISSION_H
 
+#include "dataplane/sfu/block_pool.h"
 #include "dataplane/sfu/egress_header.h"
 #include "dataplane/sfu/rewrite.h"
 #include "dataplane/sfu/select.h"
@@ -57,14 +58,13 @@ struct dp_sfu_egress {
 	uint64_t top_index;
 	uint64_t used[DP_SFU_USED_WORDS];
 	struct dp_sfu_gate gate;
-	struct dp_sfu_rewrite rewrite;
-	// Cold.
 	uint64_t last_tx_ns;
-	uint64_t keyframe_asked_ns;
 	uint32_t track_idx;
 	uint32_t active_at; // place in dp_sfu_transmission.active
 	uint32_t clock_hz;
 	uint64_t reported_pkts; // when the last report was sent
+	// What is touched per packet ends with its first fields: the steps are seldom used.
+	struct dp_sfu_rewrite rewrite;
 } __attribute__((aligned(64)));
 
 // One transport toward which this worker sends.
@@ -99,6 +99,13 @@ struct dp_sfu_watcher {
 	uint32_t next_due; // chain of a wheel's slot
 } __attribute__((aligned(64)));
 
+#define DP_SFU_EGRESS_HOT_BYTES  256
+#define DP_SFU_WATCHER_HOT_BYTES 192
+static_assert(offsetof(struct dp_sfu_egress, rewrite.step) <= DP_SFU_EGRESS_HOT_BYTES,
+	      "fetched ahead");
+static_assert(offsetof(struct dp_sfu_watcher, old_path) <= DP_SFU_WATCHER_HOT_BYTES,
+	      "fetched ahead");
+
 // Packets of one profile on their way through encryption.
 struct dp_sfu_batch {
 	uint32_t n;
@@ -128,10 +135,12 @@ struct dp_sfu_transmission {
 	const struct shm_sfu_state_view *state;
 	struct dp_sfu_egress *egress;   // by subscription
 	struct dp_sfu_watcher *watcher; // by transport
-	struct dp_sfu_cache *cache;     // of sent packets, for NACKs
-	struct dp_sfu_wheel *wheel;     // of pacers
-	struct dp_sfu_clock *clock;     // by transport, of publishers
-	uint32_t *active;               // subscriptions in use
+	struct dp_sfu_block_pool *sent_blocks;
+	struct dp_sfu_block_pool *history_blocks;
+	struct dp_sfu_cache *cache; // of sent packets, for NACKs
+	struct dp_sfu_wheel *wheel; // of pacers
+	struct dp_sfu_clock *clock; // by transport, of publishers
+	uint32_t *active;           // subscriptions in use
 	uint32_t n_active;
 	uint32_t next_active; // whose turn it is in the slow round
 	uint64_t slow_ns;     // when that round went on last

@@ -6,6 +6,7 @@
 #include "dataplane/sfu/pacer.h"
 #include "dataplane/sfu/retransmit.h"
 #include "dataplane/sfu/transmission.h"
+#include "dataplane/sfu/twcc.h"
 
 #define NS_PER_MS 1000000ull
 // Every subscription has its turn in the slow round once in this time.
@@ -50,10 +51,13 @@ int dp_sfu_transmit_create(struct dp_worker *w)
 	x->clock = calloc(x->table->n_transports, sizeof(*x->clock));
 	x->active = calloc(x->table->n_subscriptions, sizeof(*x->active));
 	x->wheel = calloc(1, sizeof(*x->wheel));
+	x->sent_blocks = dp_sfu_block_pool_create(DP_SFU_SENT_PKTS * sizeof(struct dp_sfu_sent));
+	x->history_blocks = dp_sfu_block_pool_create(sizeof(struct dp_sfu_history));
 	// The other half is on its way through rings and pacers.
 	x->cache = dp_sfu_cache_create(x->table->n_tracks, sfu->media_mbufs / 2);
 	if (x->egress == NULL || x->watcher == NULL || x->clock == NULL || x->active == NULL ||
-	    x->wheel == NULL || x->cache == NULL)
+	    x->wheel == NULL || x->sent_blocks == NULL || x->history_blocks == NULL ||
+	    x->cache == NULL)
 		goto fail_destroy;
 	for (uint32_t i = 0; i < DP_SRTP_PROFILE_COUNT; i++) {
 		x->batch[i] = calloc(1, sizeof(*x->batch[i]));
@@ -89,6 +93,8 @@ void dp_sfu_transmit_destroy(struct dp_worker *w)
 	if (x->n_stash > 0)
 		rte_pktmbuf_free_bulk(x->stash, x->n_stash);
 	dp_sfu_cache_destroy(x->cache);
+	dp_sfu_block_pool_destroy(x->sent_blocks);
+	dp_sfu_block_pool_destroy(x->history_blocks);
 	free(x->wheel);
 	free(x->active);
 	free(x->clock);

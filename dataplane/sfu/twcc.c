@@ -11,7 +11,15 @@
 // Slots that are left to others: feedback comes again in a moment, requests of clients do not.
 #define RESERVED_SLOTS (SHM_RING_SLOTS / 4)
 
-uint32_t dp_sfu_history_join(struct dp_sfu_history *h, uint64_t next_sequence,
+// The latest time before now that has these low bits.
+static uint64_t sent_at_ns(const struct dp_sfu_sending *s, uint64_t now_ns)
+{
+	uint64_t now = now_ns / DP_SFU_SENDING_NS;
+
+	return (now - (uint32_t)((uint32_t)now - s->at)) * DP_SFU_SENDING_NS;
+}
+
+uint32_t dp_sfu_history_join(struct dp_sfu_history *h, uint64_t next_sequence, uint64_t now_ns,
 			     const struct rtcp_twcc *feedback, struct shm_sfu_feedback *out,
 			     uint32_t n_max)
 {
@@ -26,10 +34,10 @@ uint32_t dp_sfu_history_join(struct dp_sfu_history *h, uint64_t next_sequence,
 		struct dp_sfu_sending *s = &h->sending[sequence % DP_SFU_HISTORY_PKTS];
 
 		if (back == 0 || back > next_sequence || s->size_bytes == 0 ||
-		    s->sequence != (uint32_t)sequence)
+		    s->round != (uint8_t)(sequence / DP_SFU_HISTORY_PKTS))
 			continue;
 		out[n++] = (struct shm_sfu_feedback){
-			.sent_at_ns = s->at_ns,
+			.sent_at_ns = sent_at_ns(s, now_ns),
 			.arrived_ticks = (uint32_t)status.arrival_ticks,
 			.size_bytes = s->size_bytes,
 			.is_lost = !status.received,
@@ -55,7 +63,8 @@ void dp_sfu_on_twcc(struct dp_worker *w, uint32_t transport_idx, const struct rt
 	wt = &x->watcher[transport_idx];
 	if (wt->serial == 0 || wt->history == NULL)
 		return;
-	n = dp_sfu_history_join(wt->history, wt->twcc_sequence, feedback, joined, FEEDBACK_MAX);
+	n = dp_sfu_history_join(wt->history, wt->twcc_sequence, w->now_ns, feedback, joined,
+				FEEDBACK_MAX);
 	if (n == 0)
 		return;
 	if (shm_ring_room(w->punt) <= RESERVED_SLOTS || (d = shm_ring_reserve(w->punt)) == NULL) {

@@ -1,7 +1,5 @@
 // The transports that this worker sends to: keys, address, rate and extension ids, looked up now and then instead of per packet.
 // Worker thread; writes its own fields of the transport's state.
-#include <stdlib.h>
-
 #include "dataplane/contract/wire/ip_udp.h"
 #include "dataplane/sfu/pacer.h"
 #include "dataplane/sfu/transmission.h"
@@ -100,7 +98,7 @@ static void open_as(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt,
 }
 
 // The first time that we own it with keys: what the state says of it is ours to go on from.
-static void adopt(struct dp_sfu_watcher *wt)
+static void adopt(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
 {
 	wt->twcc_sequence = wt->state->twcc_sequence;
 	if (wt->state->tx_pkts > 0)
@@ -108,7 +106,7 @@ static void adopt(struct dp_sfu_watcher *wt)
 	wt->is_adopted = 1;
 	wt->probe_id = wt->state->probe_id;
 	if (wt->map.has_twcc && wt->map.id[SHM_SFU_EXT_TWCC] != 0)
-		wt->history = calloc(1, sizeof(*wt->history));
+		wt->history = dp_sfu_block_take(x->history_blocks);
 }
 
 void dp_sfu_watcher_check(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
@@ -133,7 +131,7 @@ void dp_sfu_watcher_check(struct dp_sfu_transmission *x, struct dp_sfu_watcher *
 		return;
 	}
 	if (!wt->is_adopted)
-		adopt(wt);
+		adopt(x, wt);
 	wt->tag_bytes = dp_srtp_profile_info(wt->transport->profile)->rtp_tag_bytes;
 	wt->pace_bps = __atomic_load_n(&t->pace_bps, __ATOMIC_RELAXED);
 	if (memcmp(wt->old_path, wt->state->remote_address, 32) != 0 || wt->frame_bytes == 0) {
@@ -154,6 +152,6 @@ void dp_sfu_watcher_close(struct dp_sfu_transmission *x, struct dp_sfu_watcher *
 
 	if (wt->pacer != NULL)
 		dp_sfu_pacer_close(x, wt);
-	free(wt->history);
+	dp_sfu_block_give(x->history_blocks, wt->history);
 	*wt = (struct dp_sfu_watcher){ .transport_idx = transport_idx };
 }
