@@ -200,6 +200,8 @@ int engine_start(struct engine *e, struct event_base *base, char *error, size_t 
 	if (ret == 0)
 		ret = timer_start(e, &e->timer_expire, EXPIRE_US, on_expire);
 	if (ret == 0 && e->sfu != NULL)
+		ret = sfu_start(e->sfu, base);
+	if (ret == 0 && e->sfu != NULL)
 		ret = timer_start(e, &e->timer_sfu, SFU_TICK_US, on_sfu);
 	if (ret < 0)
 		snprintf(error, error_bytes, "out of memory");

@@ -9,14 +9,13 @@
 
 #include "controlplane/ops/log.h"
 #include "controlplane/sfu/ice.h"
+#include "controlplane/sfu/sctp.h"
 #include "controlplane/sfu/sdp/answer.h"
 #include "controlplane/sfu/state.h"
 
 #define RETRY_PUBLISHER_S 2
 #define RETRY_FULL_S      5
 #define SECTIONS_MAX      16 // of each kind, for a watcher
-#define SCTP_PORT         5000
-#define MESSAGE_BYTES_MAX 262144
 
 // Hundreds of kilobytes: never on the stack.
 struct join_work {
@@ -251,8 +250,8 @@ static int write_answer(struct sfu_session *session, struct join_work *work,
 	memcpy(p->fingerprint_sha256, dtls_context_fingerprint(s->dtls), SDP_SHA256_BYTES);
 	p->candidates = s->candidates;
 	p->n_candidates = s->n_candidates;
-	p->sctp_port = SCTP_PORT;
-	p->max_message_size_bytes = MESSAGE_BYTES_MAX;
+	p->sctp_port = SFU_SCTP_PORT;
+	p->max_message_size_bytes = SCTP_MESSAGE_BYTES_MAX;
 	p->cname = s->cname;
 	n = sdp_answer_write(&work->negotiated, p, work->answer, sizeof(work->answer));
 	if (n < 0)

@@ -110,6 +110,7 @@ void sfu_session_end(struct sfu_session *session, enum sfu_end why)
 		 session->role == SFU_ROLE_PUBLISH ? session->record.participant : "",
 		 sfu_end_text(why), session->detail[0] != '\0' ? ": " : "", session->detail);
 	s->counters.n_ended[why]++;
+	sfu_data_stop(session);
 	sfu_transport_close(session);
 	// Its tracks leave the lists at once; a watcher's slots before they end.
 	for (uint32_t kind = 0; kind < SHM_SFU_KIND_COUNT; kind++) {

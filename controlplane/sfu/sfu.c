@@ -11,6 +11,7 @@
 
 #include "controlplane/ops/log.h"
 #include "controlplane/sfu/ice.h"
+#include "controlplane/sfu/sctp.h"
 #include "controlplane/sfu/state.h"
 
 #define CHECK_NS     500000000ull
@@ -102,6 +103,14 @@ fail:
 	return ret;
 }
 
+int sfu_start(struct sfu *s, struct event_base *base)
+{
+	int ret = sctp_stack_open(base);
+
+	s->has_sctp = ret == 0;
+	return ret;
+}
+
 void sfu_free(struct sfu *s)
 {
 	struct sfu_session *session;
@@ -109,6 +118,11 @@ void sfu_free(struct sfu *s)
 
 	if (s == NULL)
 		return;
+	// All of them, while all are there: they know of each other.
+	TAILQ_FOREACH(session, &s->sessions, in_all)
+	sfu_data_stop(session);
+	if (s->has_sctp)
+		sctp_stack_close();
 	while ((session = TAILQ_FIRST(&s->sessions)) != NULL)
 		sfu_session_forget(session);
 	while ((room = TAILQ_FIRST(&s->rooms)) != NULL) {

@@ -11,6 +11,7 @@
 
 struct config;
 struct dtls_counters;
+struct event_base;
 struct shm_datagram;
 struct table_writer;
 
@@ -39,6 +40,8 @@ struct sfu_figures {
 // by sfu_reload. -EINVAL: no candidate address; -EIO: OpenSSL; -ENOMEM.
 int sfu_new(const struct config *config, struct table_writer *tables, const char *state_dir,
 	    uint64_t now_ns, struct sfu **out);
+// Adds data channels, whose timers need the loop. -ENOMEM.
+int sfu_start(struct sfu *s, struct event_base *base);
 // Frees memory; the sessions go on without us.
 void sfu_free(struct sfu *s);
 void sfu_reload(struct sfu *s, const struct config *config);

@@ -18,7 +18,10 @@
 #define SFU_SLOTS_MAX   SDP_MEDIA_MAX
 #define SFU_DETAIL_MAX  96
 #define SFU_CNAME_BYTES 24
+#define SFU_SCTP_PORT   5000 // ours; RFC 8841 §5
 
+struct data_channel_peer;
+struct data_fanout;
 struct sfu_bandwidth;
 struct sfu_room;
 
@@ -63,8 +66,11 @@ struct sfu_session {
 
 	struct dtls_session *dtls;
 	bool has_dtls_timer;
-	bool is_connected;        // DTLS came to its end in this process
-	uint32_t last_worker_idx; // that spoke of the transport
+	bool is_connected;              // DTLS came to its end in this process
+	uint32_t last_worker_idx;       // that spoke of the transport
+	struct data_channel_peer *data; // NULL without
+	struct data_fanout *fanout;     // publisher with data channels
+	bool is_data_connected;
 	enum sfu_end end;
 	char detail[SFU_DETAIL_MAX];
 };
@@ -103,6 +109,7 @@ struct sfu {
 	uint32_t n_sessions;
 	uint32_t n_rooms;
 	bool is_draining;
+	bool has_sctp;
 	uint64_t alive_since_ns; // the dataplane; 0 = it is not
 	uint64_t bandwidth_ns;   // when rates were decided last
 	uint64_t check_ns;       // when sessions were looked at last
@@ -155,6 +162,11 @@ void sfu_transport_event(struct sfu_session *session, uint8_t event);
 void sfu_transport_timer(struct sfu_session *session);
 void sfu_transport_close(struct sfu_session *session); // says close_notify
 void sfu_transport_free(struct sfu_session *session);
+
+// ---- data.c: data channels. Started when DTLS is connected, stopped before the session leaves its room.
+void sfu_data_start(struct sfu_session *session);
+void sfu_data_receive(struct sfu_session *session, const uint8_t *bytes, size_t n_bytes);
+void sfu_data_stop(struct sfu_session *session);
 
 // ---- adoption.c
 int sfu_adopt(struct sfu *s);

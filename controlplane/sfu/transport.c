@@ -62,10 +62,12 @@ static void on_keys(void *context, const struct dtls_keys *keys)
 		 keys->profile != DP_SRTP_PROFILE_NONE ? dp_srtp_profile_info(keys->profile)->name
 						       : "data only");
 	session->room->is_dirty = true;
+	sfu_data_start(session);
 }
 
 static void on_data(void *context, const uint8_t *bytes, size_t n_bytes)
 {
+	sfu_data_receive(context, bytes, n_bytes);
 }
 
 static void on_closed(void *context, enum dtls_close_reason reason, const char *detail)
