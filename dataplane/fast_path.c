@@ -41,6 +41,14 @@ static inline uint32_t load32(const uint8_t *at)
 	return v;
 }
 
+static inline uint64_t load64(const uint8_t *at)
+{
+	uint64_t v;
+
+	memcpy(&v, at, sizeof(v));
+	return v;
+}
+
 // ---- first pass
 
 // Adds a packet to those of its kind, if it came to a listener with ChannelData or to a relayed port.
@@ -85,7 +93,9 @@ static void arrivals_v4(const struct dp_worker *w, struct arrivals_v4 *in, struc
 	uint32_t ok[LANES];
 	uint32_t is_channel_data[LANES];
 	uint32_t source[LANES];
+	uint32_t source_slot[LANES];
 	uint32_t destination[LANES];
+	uint32_t destination_slot[LANES];
 	uint32_t ports_be[LANES];
 	uint32_t port[LANES];
 	uint32_t udp_bytes[LANES];
@@ -130,7 +140,9 @@ static void arrivals_v4(const struct dp_worker *w, struct arrivals_v4 *in, struc
 						      TURN_CHANNEL_HEADER_BYTES ==
 					      udp)));
 	lanes_store(source, r[3]);
+	lanes_store(source_slot, r[3] * own->multiplier >> DP_LOCAL_TABLE_SHIFT);
 	lanes_store(destination, r[4]);
+	lanes_store(destination_slot, r[4] * own->multiplier >> DP_LOCAL_TABLE_SHIFT);
 	lanes_store(ports_be, r[5]);
 	lanes_store(port, lanes_swap16(r[5]) >> 16);
 	lanes_store(udp_bytes, (lanes)udp);
@@ -145,8 +157,9 @@ static void arrivals_v4(const struct dp_worker *w, struct arrivals_v4 *in, struc
 			.burst_idx = in->burst_idx[k],
 		};
 
-		if (ok[k] && !dp_local_table_has(own, source[k]))
-			arrival_add(own, b, false, &a, dp_local_table_find(own, destination[k]),
+		if (ok[k] && !dp_local_table_has(own, source_slot[k], source[k]))
+			arrival_add(own, b, false, &a,
+				    dp_local_table_find(own, destination_slot[k], destination[k]),
 				    ports_be[k], port[k], channel_be[k], is_channel_data[k] & 1);
 	}
 	in->n = 0;
@@ -237,7 +250,8 @@ static void buckets_fetch(const struct dp_worker *w, struct fast_packet *p, uint
 }
 
 // Finds the flow's entry; fetches it and what is kept beside it.
-static void entries_fetch(const struct dp_worker *w, struct fast_packet *p, uint32_t n)
+ALWAYS_INLINE void entries_fetch(const struct dp_worker *w, struct fast_packet *p, uint32_t n,
+				 bool is_up)
 {
 	const struct shm_flow_view v = w->shared->flows;
 	const struct shm_usage *usage = w->usage;
@@ -249,7 +263,8 @@ static void entries_fetch(const struct dp_worker *w, struct fast_packet *p, uint
 		p[i].entry_idx = idx;
 		rte_prefetch0(&v.entries[idx]);
 		rte_prefetch0(&usage[idx]);
-		rte_prefetch0(&verdict[idx]);
+		if (is_up)
+			rte_prefetch0(&verdict[idx]);
 	}
 }
 
@@ -269,10 +284,10 @@ static __attribute__((noinline)) uint32_t entry_search(const struct dp_worker *w
 
 ALWAYS_INLINE bool key_is(const struct shm_flow *f, const struct fast_packet *p)
 {
-	uint64_t key[3];
+	const uint8_t *key = (const uint8_t *)&f->key;
 
-	memcpy(key, &f->key, sizeof(key));
-	return ((key[0] ^ p->key[0]) | (key[1] ^ p->key[1]) | (key[2] ^ p->key[2])) == 0;
+	return ((load64(key) ^ p->key[0]) | (load64(key + 8) ^ p->key[1]) |
+		(load64(key + 16) ^ p->key[2])) == 0;
 }
 
 // One packet to or from IPv6. True: it is on its way. False: nothing was touched.
@@ -428,9 +443,8 @@ ALWAYS_INLINE void departures_v4(struct dp_worker *w, struct departures_v4 *out,
 		dp_ethernet_write(frame, next_hop, port->mac, ETHERTYPE_BE_IPV4);
 		lanes_store(frame + ETHERNET_BYTES, s[k]);
 		m->data_off = (uint16_t)(m->data_off + shift);
-		m->data_len = (uint16_t)(out->udp_bytes[k] - (uint32_t)shift + IPV4_BYTES +
-					 ETHERNET_BYTES);
-		m->pkt_len = m->data_len;
+		m->pkt_len = out->udp_bytes[k] - (uint32_t)shift + IPV4_BYTES + ETHERNET_BYTES;
+		m->data_len = (uint16_t)m->pkt_len;
 		dp_tx_push(w, shm_neighbour_port(next_hop), m);
 	}
 	w->ip_id = (uint16_t)(w->ip_id + out->n);
@@ -545,8 +559,10 @@ uint32_t dp_fast_path_burst(struct dp_worker *w, struct rte_mbuf **mbuf, uint32_
 	arrivals(w, mbuf, n, &b);
 	for (uint32_t i = 0; i < FAST_KIND_COUNT; i++)
 		buckets_fetch(w, b.packet[i], b.n[i]);
-	for (uint32_t i = 0; i < FAST_KIND_COUNT; i++)
-		entries_fetch(w, b.packet[i], b.n[i]);
+	entries_fetch(w, b.packet[FAST_UP_V4], b.n[FAST_UP_V4], true);
+	entries_fetch(w, b.packet[FAST_DOWN_V4], b.n[FAST_DOWN_V4], false);
+	entries_fetch(w, b.packet[FAST_UP_V6], b.n[FAST_UP_V6], true);
+	entries_fetch(w, b.packet[FAST_DOWN_V6], b.n[FAST_DOWN_V6], false);
 	n_up = forward_v4(w, b.packet[FAST_UP_V4], b.n[FAST_UP_V4], mbuf, true);
 	n_up += forward_v6(w, b.packet[FAST_UP_V6], b.n[FAST_UP_V6], mbuf, true);
 	n_down = forward_v4(w, b.packet[FAST_DOWN_V4], b.n[FAST_DOWN_V4], mbuf, false);

@@ -11,6 +11,7 @@
 
 #define DP_LOCAL_TABLE_SLOTS_LOG2 10 // so many more than addresses that a few tries spread them
 #define DP_LOCAL_TABLE_SLOTS      (1u << DP_LOCAL_TABLE_SLOTS_LOG2)
+#define DP_LOCAL_TABLE_SHIFT      (32 - DP_LOCAL_TABLE_SLOTS_LOG2) // of the product
 #define DP_LOCAL_TABLE_NONE       SHM_LOCALS_MAX // no address of ours: it has no ports
 
 #define DP_LOCAL_PORT_NONE 0x10000u // what no port equals
@@ -38,20 +39,19 @@ void dp_local_table_build(struct dp_local_table *t, const struct dp_settings *s)
 
 static inline uint32_t dp_local_table_slot(const struct dp_local_table *t, uint32_t v4)
 {
-	return v4 * t->multiplier >> (32 - DP_LOCAL_TABLE_SLOTS_LOG2);
+	return v4 * t->multiplier >> DP_LOCAL_TABLE_SHIFT;
 }
 
-// `v4` as it lies in a packet. True for 0.0.0.0, too, which is no source.
-static inline bool dp_local_table_has(const struct dp_local_table *t, uint32_t v4)
+// `v4` as it lies in a packet, `slot` its own. True for 0.0.0.0, too, which is no source.
+static inline bool dp_local_table_has(const struct dp_local_table *t, uint32_t slot, uint32_t v4)
 {
-	return t->address[dp_local_table_slot(t, v4)] == v4;
+	return t->address[slot] == v4;
 }
 
-// Index of an address; DP_LOCAL_TABLE_NONE when the address is none of ours.
-static inline uint8_t dp_local_table_find(const struct dp_local_table *t, uint32_t v4)
+// Index of an address; DP_LOCAL_TABLE_NONE when it is none of ours.
+static inline uint8_t dp_local_table_find(const struct dp_local_table *t, uint32_t slot,
+					  uint32_t v4)
 {
-	uint32_t slot = dp_local_table_slot(t, v4);
-
 	return t->address[slot] == v4 ? t->local_idx[slot] : DP_LOCAL_TABLE_NONE;
 }
 

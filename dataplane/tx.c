@@ -30,11 +30,9 @@ static uint32_t send_burst(struct dp_worker *w, struct dp_port *port, struct rte
 void dp_tx_flush_port(struct dp_worker *w, uint32_t port_idx)
 {
 	struct dp_tx *tx = &w->tx[port_idx];
-	uint64_t bytes = 0;
+	uint32_t bytes = tx->bytes;
 	uint32_t n_sent;
 
-	for (uint32_t i = 0; i < tx->count; i++)
-		bytes += tx->mbuf[i]->pkt_len;
 	n_sent = send_burst(w, &w->shared->port[port_idx], tx->mbuf, tx->count);
 	for (uint32_t i = n_sent; i < tx->count; i++)
 		bytes -= tx->mbuf[i]->pkt_len;
@@ -44,6 +42,7 @@ void dp_tx_flush_port(struct dp_worker *w, uint32_t port_idx)
 	w->count[DP_COUNTER_TX_BYTES] += bytes;
 	w->count[DP_DROP_TX_FULL] += tx->count - n_sent;
 	tx->count = 0;
+	tx->bytes = 0;
 }
 
 // One fragment as a frame of its own, in one piece, because not every driver sends chains.

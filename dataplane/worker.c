@@ -320,6 +320,8 @@ uint32_t dp_worker_poll(struct dp_worker *w)
 	uint32_t n_moved;
 
 	w->last_tsc = tsc;
+	if (w->was_busy)
+		w->busy_tsc += tsc - last_tsc;
 	// Nothing of the tables is held here.
 	shm_grace_quiesce(w->state, w->shared->tables);
 	if (unlikely(dp_settings_changed(w->shared->tables, w->settings.version)))
@@ -335,8 +337,8 @@ uint32_t dp_worker_poll(struct dp_worker *w)
 	if (n_moved > 0) {
 		dp_tx_flush(w);
 		dp_stats_flush(w);
-		w->busy_tsc += rte_rdtsc() - tsc;
 	}
+	w->was_busy = n_moved > 0;
 	w->total_tsc += tsc - last_tsc;
 	if (tsc - w->last_heartbeat_tsc > w->tsc_hz / HEARTBEATS_PER_SEC)
 		tick(w);

@@ -39,6 +39,7 @@ enum dp_stage {
 
 struct dp_tx {
 	uint32_t count;
+	uint32_t bytes;
 	struct rte_mbuf *mbuf[DP_TX_PENDING];
 };
 
@@ -103,6 +104,7 @@ struct dp_worker {
 	uint64_t busy_tsc;
 	uint64_t total_tsc;
 	uint64_t last_tsc;
+	bool was_busy; // the last poll moved packets
 	uint64_t last_heartbeat_tsc;
 	uint64_t tsc_hz;
 	uint64_t ns_per_tsc_q32; // 32 fractional bits
@@ -204,6 +206,7 @@ static inline void dp_tx_push(struct dp_worker *w, uint32_t port_idx, struct rte
 	struct dp_tx *tx = &w->tx[port_idx];
 
 	tx->mbuf[tx->count++] = m;
+	tx->bytes += m->pkt_len;
 	if (unlikely(tx->count == DP_TX_PENDING))
 		dp_tx_flush_port(w, port_idx);
 }

@@ -415,7 +415,8 @@ Test(fast_path, table_of_own_addresses_agrees_with_the_search)
 		expected = dp_local_find(&worker->settings, &a);
 		if (expected == DP_LOCAL_NONE)
 			expected = DP_LOCAL_TABLE_NONE;
-		cr_assert_eq(dp_local_table_find(t, v4), expected);
-		cr_assert_eq(dp_local_table_has(t, v4), expected != DP_LOCAL_TABLE_NONE);
+		cr_assert_eq(dp_local_table_find(t, dp_local_table_slot(t, v4), v4), expected);
+		cr_assert_eq(dp_local_table_has(t, dp_local_table_slot(t, v4), v4),
+			     expected != DP_LOCAL_TABLE_NONE);
 	}
 }
