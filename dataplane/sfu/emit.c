@@ -87,6 +87,19 @@ static inline uint32_t header_write(struct dp_sfu_transmission *x, uint8_t *p,
 	return h->n_bytes;
 }
 
+static uint32_t dependency_cut(const struct dp_sfu_transmission *x, const uint8_t *packet,
+			       const struct dp_sfu_media *m, uint16_t cut, uint8_t *out)
+{
+	const struct dp_sfu_dependency *d =
+		x->dependency[shm_sfu_ingress_idx(m->track_idx, m->layer)];
+
+	if (d == NULL)
+		return 0;
+	return dp_sfu_dependency_cut(
+		d, m->track_serial, packet + m->extension_offset[SHM_SFU_EXT_DEPENDENCY_DESCRIPTOR],
+		m->extension_bytes[SHM_SFU_EXT_DEPENDENCY_DESCRIPTOR], cut, out);
+}
+
 static const struct dp_sfu_header *own_header(struct dp_sfu_transmission *x,
 					      const struct dp_sfu_egress *e,
 					      const struct dp_sfu_job *job)
@@ -96,9 +109,14 @@ static const struct dp_sfu_header *own_header(struct dp_sfu_transmission *x,
 	const uint8_t *packet =
 		job->plain != NULL ? rte_pktmbuf_mtod(job->plain, const uint8_t *) : NULL;
 	uint8_t mid_bytes = RTE_MIN(s->mid_bytes, (uint8_t)SHM_SFU_MID_MAX);
+	uint8_t dependency[AV1_DD_BYTES_MAX];
+	uint32_t dependency_bytes = 0;
 
+	if (job->tells_cut && m != NULL)
+		dependency_bytes = dependency_cut(x, packet, m, job->cut, dependency);
 	dp_sfu_header_build(&x->own_header, &e->watcher->map, packet, m,
-			    e->state->is_acknowledged ? NULL : s->mid, mid_bytes, NULL, 0);
+			    e->state->is_acknowledged ? NULL : s->mid, mid_bytes,
+			    dependency_bytes > 0 ? dependency : NULL, (uint8_t)dependency_bytes);
 	return &x->own_header;
 }
 

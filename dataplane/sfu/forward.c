@@ -1,6 +1,7 @@
 // Fan-out: each packet of a track to each of its subscriptions on this worker. Packets of one track go together, watcher by
 // watcher, so that what belongs to a watcher is fetched once per burst. Worker thread; writes the egress records.
 #include <rte_prefetch.h>
+#include <stdlib.h>
 
 #include "dataplane/sfu/pacer.h"
 #include "dataplane/sfu/retransmit.h"
@@ -98,6 +99,45 @@ static void remember_sent(struct dp_sfu_egress *e, const struct group *g,
 	};
 }
 
+// The structure of a stream, for watchers whose layers are cut later.
+static void note_dependency(struct dp_sfu_transmission *x, const struct rte_mbuf *plain,
+			    const struct dp_sfu_media *m)
+{
+	const uint8_t *descriptor = rte_pktmbuf_mtod_offset(
+		plain, const uint8_t *, m->extension_offset[SHM_SFU_EXT_DEPENDENCY_DESCRIPTOR]);
+	uint32_t n_bytes = m->extension_bytes[SHM_SFU_EXT_DEPENDENCY_DESCRIPTOR];
+	struct dp_sfu_dependency **d;
+
+	if (!dp_sfu_dependency_has_structure(descriptor, n_bytes) || m->layer >= SHM_SFU_LAYERS_MAX)
+		return;
+	d = &x->dependency[shm_sfu_ingress_idx(m->track_idx, m->layer)];
+	// Once per stream, not per packet.
+	if (*d == NULL)
+		*d = calloc(1, sizeof(**d));
+	if (*d != NULL)
+		dp_sfu_dependency_note(*d, m->track_serial, descriptor, n_bytes);
+}
+
+// Whether this packet tells the watcher which layers it gets: with each structure, and when that changes.
+static void tell_cut(const struct group *g, struct dp_sfu_egress *e, const struct rte_mbuf *plain,
+		     const struct dp_sfu_media *m, const struct dp_sfu_wish *wish,
+		     struct dp_sfu_job *job)
+{
+	const uint8_t *descriptor = rte_pktmbuf_mtod_offset(
+		plain, const uint8_t *, m->extension_offset[SHM_SFU_EXT_DEPENDENCY_DESCRIPTOR]);
+	uint32_t spatial = g->n_layers > 1 ? 0xff : wish->target & 0xff;
+	uint16_t cut = (uint16_t)(spatial << 8 | (wish->target >> 8 & 0xff));
+	bool has_structure = dp_sfu_dependency_has_structure(
+		descriptor, m->extension_bytes[SHM_SFU_EXT_DEPENDENCY_DESCRIPTOR]);
+
+	if (!(m->flags & DP_SFU_MEDIA_F_FRAME_START) ||
+	    (cut == e->cut && !(has_structure && cut != DP_SFU_CUT_NONE)))
+		return;
+	e->cut = cut;
+	job->tells_cut = 1;
+	job->cut = cut;
+}
+
 // The header that all watchers with this map share.
 static inline const struct dp_sfu_header *shared_header(struct dp_sfu_transmission *x,
 							const struct dp_sfu_egress *e,
@@ -150,6 +190,9 @@ static void forward_one(const struct group *g, struct dp_sfu_egress *e, uint32_t
 	job.is_owned = 0;
 	job.probe_id = 0;
 	job.padding_bytes = 0;
+	job.tells_cut = 0;
+	if (unlikely(n->has_frame_number))
+		tell_cut(g, e, plain, m, wish, &job);
 	// The picture ends for this watcher where its highest layer does.
 	job.has_marker = (m->flags & DP_SFU_MEDIA_F_MARKER) != 0 ||
 			 (n->ends_layer && g->n_layers == 1 && m->spatial == (uint8_t)wish->target);
@@ -160,7 +203,7 @@ static void forward_one(const struct group *g, struct dp_sfu_egress *e, uint32_t
 	s->last_tl0 = e->rewrite.last_tl0;
 	if (e->sent != NULL)
 		remember_sent(e, g, m, &job);
-	h = shared_header(x, e, plain, i);
+	h = job.tells_cut ? NULL : shared_header(x, e, plain, i);
 	if (e->kind == SHM_SFU_AUDIO)
 		dp_sfu_emit(x, e, &job, h);
 	else
@@ -315,6 +358,8 @@ static void forward_group(struct dp_sfu_transmission *x, struct rte_mbuf **plain
 		dp_sfu_numbers_read(rte_pktmbuf_mtod(plain[i], const uint8_t *),
 				    dp_sfu_media(plain[i]), &x->numbers[i]);
 		x->header[i].n_bytes = 0;
+		if (x->numbers[i].has_frame_number)
+			note_dependency(x, plain[i], dp_sfu_media(plain[i]));
 		if (first->kind == SHM_SFU_VIDEO)
 			dp_sfu_cache_add(x->cache, plain[i]);
 	}

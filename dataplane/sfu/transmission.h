@@ -5,6 +5,7 @@
 #define TP_DP_SFU_TRANSMISSION_H
 
 #include "dataplane/sfu/block_pool.h"
+#include "dataplane/sfu/dependency.h"
 #include "dataplane/sfu/egress_header.h"
 #include "dataplane/sfu/rewrite.h"
 #include "dataplane/sfu/select.h"
@@ -32,8 +33,9 @@ struct dp_sfu_job {
 	uint8_t has_marker;
 	uint8_t padding_bytes;
 	uint8_t probe_id;
-	uint8_t is_owned; // the reference goes with the job
-	uint8_t reserved[3];
+	uint8_t is_owned;  // the reference goes with the job
+	uint8_t tells_cut; // 1: the dependency descriptor says what the watcher gets of the layers
+	uint16_t cut;
 };
 
 // One subscription, while this worker owns its transport.
@@ -62,6 +64,7 @@ struct dp_sfu_egress {
 	uint32_t track_idx;
 	uint32_t active_at; // place in dp_sfu_transmission.active
 	uint32_t clock_hz;
+	uint16_t cut;           // that the dependency descriptor told last
 	uint64_t reported_pkts; // when the last report was sent
 	// What is touched per packet ends with its first fields: the steps are seldom used.
 	struct dp_sfu_rewrite rewrite;
@@ -137,10 +140,11 @@ struct dp_sfu_transmission {
 	struct dp_sfu_watcher *watcher; // by transport
 	struct dp_sfu_block_pool *sent_blocks;
 	struct dp_sfu_block_pool *history_blocks;
-	struct dp_sfu_cache *cache; // of sent packets, for NACKs
-	struct dp_sfu_wheel *wheel; // of pacers
-	struct dp_sfu_clock *clock; // by transport, of publishers
-	uint32_t *active;           // subscriptions in use
+	struct dp_sfu_cache *cache;            // of sent packets, for NACKs
+	struct dp_sfu_wheel *wheel;            // of pacers
+	struct dp_sfu_dependency **dependency; // by track and layer, as ingress records
+	struct dp_sfu_clock *clock;            // by transport, of publishers
+	uint32_t *active;                      // subscriptions in use
 	uint32_t n_active;
 	uint32_t next_active; // whose turn it is in the slow round
 	uint64_t slow_ns;     // when that round went on last

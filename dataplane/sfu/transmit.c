@@ -48,6 +48,7 @@ int dp_sfu_transmit_create(struct dp_worker *w)
 	x->state = &sfu->state;
 	x->egress = array_map(egress_bytes(x));
 	x->watcher = array_map(watcher_bytes(x));
+	x->dependency = calloc(x->table->n_tracks * SHM_SFU_LAYERS_MAX, sizeof(*x->dependency));
 	x->clock = calloc(x->table->n_transports, sizeof(*x->clock));
 	x->active = calloc(x->table->n_subscriptions, sizeof(*x->active));
 	x->wheel = calloc(1, sizeof(*x->wheel));
@@ -55,9 +56,9 @@ int dp_sfu_transmit_create(struct dp_worker *w)
 	x->history_blocks = dp_sfu_block_pool_create(sizeof(struct dp_sfu_history));
 	// The other half is on its way through rings and pacers.
 	x->cache = dp_sfu_cache_create(x->table->n_tracks, sfu->media_mbufs / 2);
-	if (x->egress == NULL || x->watcher == NULL || x->clock == NULL || x->active == NULL ||
-	    x->wheel == NULL || x->sent_blocks == NULL || x->history_blocks == NULL ||
-	    x->cache == NULL)
+	if (x->egress == NULL || x->watcher == NULL || x->clock == NULL || x->dependency == NULL ||
+	    x->active == NULL || x->wheel == NULL || x->sent_blocks == NULL ||
+	    x->history_blocks == NULL || x->cache == NULL)
 		goto fail_destroy;
 	for (uint32_t i = 0; i < DP_SRTP_PROFILE_COUNT; i++) {
 		x->batch[i] = calloc(1, sizeof(*x->batch[i]));
@@ -98,6 +99,10 @@ void dp_sfu_transmit_destroy(struct dp_worker *w)
 	free(x->wheel);
 	free(x->active);
 	free(x->clock);
+	for (uint32_t i = 0; x->dependency != NULL && i < x->table->n_tracks * SHM_SFU_LAYERS_MAX;
+	     i++)
+		free(x->dependency[i]);
+	free(x->dependency);
 	free(x);
 	w->sfu_tx = NULL;
 }
