@@ -60,7 +60,6 @@ static enum dp_sfu_choice begin(struct dp_sfu_gate *g, const struct dp_sfu_media
 	g->spatial = least(spatial, m->spatial);
 	g->temporal = temporal;
 	g->is_waiting = 0;
-	g->asked_ns = 0;
 	return let_through(g, DP_SFU_SWITCH, now_ns);
 }
 
