@@ -8,6 +8,7 @@
 #define RTCP_BYTES_MAX 2048
 #define NACKS_MAX      256 // of one message
 #define RTT_MAX_US     10000000
+#define NS_PER_SEC     1000000000ull
 
 // The watcher's subscription of an SSRC that we send under, media or RTX; 0: of none.
 static uint32_t subscription_of(struct dp_worker *w, struct dp_sfu_client *c, uint32_t ssrc)
@@ -225,16 +226,39 @@ void dp_sfu_rtcp_take(struct dp_worker *w, struct dp_sfu_client *c, const uint8_
 		take_packet(w, c, &v);
 }
 
+static struct shm_srtcp_sender *sender_find(struct shm_sfu_transport_state *st, uint32_t ssrc)
+{
+	for (uint32_t i = 0; i < SHM_SRTCP_SENDERS_MAX; i++) {
+		if (st->srtcp_rx[i].window.is_started && st->srtcp_rx[i].ssrc == ssrc)
+			return &st->srtcp_rx[i];
+	}
+	return NULL;
+}
+
+// A free place, else that of the sender that was silent the longest.
+static struct shm_srtcp_sender *sender_begin(struct shm_sfu_transport_state *st, uint32_t ssrc)
+{
+	struct shm_srtcp_sender *at = &st->srtcp_rx[0];
+
+	for (uint32_t i = 0; i < SHM_SRTCP_SENDERS_MAX && at->window.is_started; i++) {
+		if (!st->srtcp_rx[i].window.is_started || st->srtcp_rx[i].used_at_s < at->used_at_s)
+			at = &st->srtcp_rx[i];
+	}
+	*at = (struct shm_srtcp_sender){ .ssrc = ssrc };
+	return at;
+}
+
 void dp_sfu_rtcp_receive(struct dp_worker *w, struct dp_sfu_client *c, const uint8_t *packet,
 			 uint32_t packet_bytes)
 {
 	struct shm_sfu_transport_state *st = dp_sfu_state(w, c->transport_idx);
 	struct dp_sfu_transport *t = &w->sfu_rx->transport[c->transport_idx];
-	struct replay_window *window = dp_sfu_window(&st->srtcp_rx);
+	struct shm_srtcp_sender *sender;
 	uint8_t plain[RTCP_BYTES_MAX];
 	uint32_t plain_bytes;
 	bool is_encrypted;
 	uint32_t index;
+	uint32_t ssrc;
 
 	// RFC 3711 §3.4: who agreed on encryption takes nothing without it.
 	if (dp_srtcp_peek(t->rx, packet, packet_bytes, &index, &is_encrypted) != DP_SRTP_OK ||
@@ -242,7 +266,9 @@ void dp_sfu_rtcp_receive(struct dp_worker *w, struct dp_sfu_client *c, const uin
 		refuse(w, st, DP_DROP_SFU_MALFORMED);
 		return;
 	}
-	if (replay_check(window, index) != REPLAY_FRESH) {
+	ssrc = bytes_get_be32(packet + 4);
+	sender = sender_find(st, ssrc);
+	if (sender != NULL && replay_check(dp_sfu_window(&sender->window), index) != REPLAY_FRESH) {
 		refuse(w, st, DP_DROP_SFU_REPLAYED);
 		return;
 	}
@@ -252,7 +278,11 @@ void dp_sfu_rtcp_receive(struct dp_worker *w, struct dp_sfu_client *c, const uin
 		dp_sfu_keys_suspect(w, c->transport_idx);
 		return;
 	}
-	replay_record(window, index);
+	// Only what is authentic may take a place.
+	if (sender == NULL)
+		sender = sender_begin(st, ssrc);
+	replay_record(dp_sfu_window(&sender->window), index);
+	sender->used_at_s = (uint32_t)(w->now_ns / NS_PER_SEC);
 	st->rx_pkts++;
 	st->rx_bytes += packet_bytes;
 	st->last_rx_ns = w->now_ns;

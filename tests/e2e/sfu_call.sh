@@ -25,7 +25,7 @@ call() {
 	sleep "$lasts"
 	look publisher
 	for ((i = 1; i <= n; i++)); do look "watcher$i"; done
-	sent=$(since publisher '[($is, $was) | [.outbound[] | select(.kind == "video") | .framesSent] | max] | .[0] - .[1]')
+	sent=$(since publisher "[\$is, \$was] | map($pictures_sent) | .[0] - .[1]")
 	for ((i = 1; i <= n; i++)); do
 		decoded=$(since "watcher$i" '[($is, $was) | [.inbound[] | select(.kind == "video") | .framesDecoded] | max] | .[0] - .[1]')
 		since "watcher$i" '[$was, $is] | map('"$video"' | .freezes) | .[0] == .[1]' | grep -q true ||

@@ -24,7 +24,7 @@ under_loss() {
 	look watcher
 	lose "$2" 0
 	decoded=$(since watcher "[\$is, \$was] | map($video | .framesDecoded) | .[0] - .[1]")
-	sent=$(since publisher '[($is, $was) | [.outbound[] | select(.kind == "video") | .framesSent] | max] | .[0] - .[1]')
+	sent=$(since publisher "[\$is, \$was] | map($pictures_sent) | .[0] - .[1]")
 	freezes=$(since watcher "[\$is, \$was] | map($video | .freezes) | .[0] - .[1]")
 	((decoded * 100 >= sent * 99)) ||
 		die "$1: $decoded of $sent frames decoded, $freezes freezes: ${seen[watcher]}; publisher: ${seen[publisher]}"

@@ -51,6 +51,9 @@ look() {
 # since PAGE FILTER: a jq filter over {was, is} of the last two looks.
 since() { jq -n --argjson was "${seen_before[$1]}" --argjson is "${seen[$1]}" "$2"; }
 
+# Pictures sent: of an SVC stream each spatial layer counts as a frame in the browser's statistics.
+pictures_sent='[.outbound[] | select(.kind == "video") |
+	(.framesSent / ((.scalabilityMode // "L1" | capture("^[LS](?<n>[0-9])").n | tonumber))) | floor] | max'
 video='[.inbound[] | select(.kind == "video")] | max_by(.framesDecoded)'
 
 # lose HOST RATE|0: random loss of UDP both ways on the wire of HOST.

@@ -360,6 +360,11 @@ static const uint32_t layout_facts[] = {
 	FIELD(shm_srtp_window, is_started),
 	FIELD(shm_srtp_window, reserved),
 
+	SIZE(shm_srtcp_sender),
+	FIELD(shm_srtcp_sender, window),
+	FIELD(shm_srtcp_sender, ssrc),
+	FIELD(shm_srtcp_sender, used_at_s),
+
 	SIZE(shm_sfu_transport_state),
 	FIELD(shm_sfu_transport_state, serial),
 	FIELD(shm_sfu_transport_state, owner),
@@ -376,7 +381,6 @@ static const uint32_t layout_facts[] = {
 	FIELD(shm_sfu_transport_state, srtp_generation),
 	FIELD(shm_sfu_transport_state, srtcp_tx_index),
 	FIELD(shm_sfu_transport_state, twcc_sequence),
-	FIELD(shm_sfu_transport_state, srtcp_rx),
 	FIELD(shm_sfu_transport_state, rx_pkts),
 	FIELD(shm_sfu_transport_state, rx_bytes),
 	FIELD(shm_sfu_transport_state, tx_pkts),
@@ -390,6 +394,7 @@ static const uint32_t layout_facts[] = {
 	FIELD(shm_sfu_transport_state, n_probe_pkts),
 	FIELD(shm_sfu_transport_state, probe_id),
 	FIELD(shm_sfu_transport_state, pacer_bytes),
+	FIELD(shm_sfu_transport_state, srtcp_rx),
 
 	SIZE(shm_sfu_ingress_state),
 	FIELD(shm_sfu_ingress_state, serial),

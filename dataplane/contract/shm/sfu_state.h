@@ -24,6 +24,20 @@ struct shm_srtp_window {
 };
 static_assert(sizeof(struct shm_srtp_window) == 32, "bump SHM_LAYOUT_VERSION");
 
+#define SHM_SRTCP_SENDERS_MAX 16
+
+// The window of one RTCP sender: its SSRC has a context, and so an index, of its own (RFC 3711 §3.2.3, §3.4).
+// off size field     writer meaning
+//   0   32 window    dp
+//  32    4 ssrc      dp
+//  36    4 used_at_s dp     CLOCK_MONOTONIC; the longest unused one makes room
+struct shm_srtcp_sender {
+	struct shm_srtp_window window;
+	uint32_t ssrc;
+	uint32_t used_at_s;
+};
+static_assert(sizeof(struct shm_srtcp_sender) == 40, "bump SHM_LAYOUT_VERSION");
+
 enum shm_sfu_phase {
 	SHM_SFU_WAITS = 0, // no authenticated check yet
 	SHM_SFU_CHECKED,   // a check was answered; DTLS may begin
@@ -47,20 +61,20 @@ enum shm_sfu_phase {
 //  56    4 srtp_generation dp     of the keys that the indices below belong to
 //  60    4 srtcp_tx_index  dp     next one to send, 31 bits; stored before the packet is
 //  64    8 twcc_sequence   dp     next transport-wide sequence number, unwrapped; low 16 bits are sent
-//  72   32 srtcp_rx        dp
-// 104    8 rx_pkts         dp
-// 112    8 rx_bytes        dp     of UDP payload
-// 120    8 tx_pkts         dp
-// 128    8 tx_bytes        dp
-// 136    8 n_refused       dp     not authentic, replayed, or of no known stream
-// 144    8 remb_bps        dp     last REMB of the client, 0 = none
-// 152    8 remb_at_ns      dp
-// 160    4 rtt_us          dp     from LSR and DLSR of its reports, 0 = unknown
-// 164    4 loss_q8         dp     fraction lost of its last report, of 256
-// 168    8 report_at_ns    dp     of the last receiver report
-// 176    8 n_probe_pkts    dp     padding sent for probes
-// 184    4 probe_id        dp     last cluster that was sent
-// 188    4 pacer_bytes     dp     queued in the pacer
+//  72    8 rx_pkts         dp
+//  80    8 rx_bytes        dp     of UDP payload
+//  88    8 tx_pkts         dp
+//  96    8 tx_bytes        dp
+// 104    8 n_refused       dp     not authentic, replayed, or of no known stream
+// 112    8 remb_bps        dp     last REMB of the client, 0 = none
+// 120    8 remb_at_ns      dp
+// 128    4 rtt_us          dp     from LSR and DLSR of its reports, 0 = unknown
+// 132    4 loss_q8         dp     fraction lost of its last report, of 256
+// 136    8 report_at_ns    dp     of the last receiver report
+// 144    8 n_probe_pkts    dp     padding sent for probes
+// 152    4 probe_id        dp     last cluster that was sent
+// 156    4 pacer_bytes     dp     queued in the pacer
+// 160  640 srtcp_rx        dp     of what the client sends
 struct shm_sfu_transport_state {
 	uint32_t serial;
 	uint32_t owner;
@@ -77,7 +91,6 @@ struct shm_sfu_transport_state {
 	uint32_t srtp_generation;
 	uint32_t srtcp_tx_index;
 	uint64_t twcc_sequence;
-	struct shm_srtp_window srtcp_rx;
 	uint64_t rx_pkts;
 	uint64_t rx_bytes;
 	uint64_t tx_pkts;
@@ -91,8 +104,9 @@ struct shm_sfu_transport_state {
 	uint64_t n_probe_pkts;
 	uint32_t probe_id;
 	uint32_t pacer_bytes;
+	struct shm_srtcp_sender srtcp_rx[SHM_SRTCP_SENDERS_MAX];
 } __attribute__((aligned(64)));
-static_assert(sizeof(struct shm_sfu_transport_state) == 192, "bump SHM_LAYOUT_VERSION");
+static_assert(sizeof(struct shm_sfu_transport_state) == 832, "bump SHM_LAYOUT_VERSION");
 
 // One encoding that a publisher sends.
 // off size field           writer meaning
