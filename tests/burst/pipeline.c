@@ -31,10 +31,6 @@ static char directory[64];
 static struct shm_segment tables_segment;
 static struct shm_segment workers_segment;
 static struct shm_segment rings_segment;
-static struct shm_segment sfu_segment;
-static struct shm_segment srtp_segment;
-static struct shm_segment sfu_state_segment;
-static struct shm_sfu_view sfu_view;
 static bool with_sfu;
 static uint32_t n_workers = 1;
 static struct shm_tables *tables;
@@ -135,42 +131,6 @@ void settings_publish(void)
 	__atomic_fetch_add(&tables->settings_version, 1, __ATOMIC_ACQ_REL);
 }
 
-// Without an SFU they are there all the same, with room for nothing.
-static void sfu_segments_create(void)
-{
-	uint32_t n_transports = with_sfu ? SFU_TRANSPORTS : 1;
-	uint32_t n_tracks = with_sfu ? SFU_TRACKS : 1;
-	uint32_t n_subscriptions = with_sfu ? SFU_SUBSCRIPTIONS : 1;
-	uint32_t n_fanout = with_sfu ? SFU_FANOUT : 0;
-	struct shm_sfu table = { 0 };
-	struct shm_sfu_state state = { 0 };
-	struct shm_sfu_state *placed;
-	struct shm_sfu *sfu;
-	size_t bytes;
-
-	bytes = shm_sfu_size(n_transports, n_tracks, n_subscriptions, n_fanout, &table);
-	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_SFU, bytes, &sfu_segment), 0);
-	sfu = sfu_segment.base;
-	table.header = sfu->header;
-	table.is_enabled = with_sfu;
-	table.retransmit_ms = 500;
-	*sfu = table;
-	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_SRTP, shm_srtp_size(n_transports),
-					&srtp_segment),
-		     0);
-	((struct shm_srtp *)srtp_segment.base)->n_transports = n_transports;
-	bytes = shm_sfu_state_size(n_transports, n_tracks, n_subscriptions, &state);
-	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_SFU_STATE, bytes, &sfu_state_segment),
-		     0);
-	placed = sfu_state_segment.base;
-	state.header = placed->header;
-	*placed = state;
-	cr_assert_eq(shm_sfu_view_init(&sfu_view, sfu, sfu_segment.size_bytes), 0);
-	cr_assert_eq(shm_segment_publish(&sfu_segment, INSTANCE), 0);
-	cr_assert_eq(shm_segment_publish(&srtp_segment, INSTANCE), 0);
-	cr_assert_eq(shm_segment_publish(&sfu_state_segment, INSTANCE), 0);
-}
-
 static void segments_create(void)
 {
 	uint64_t front = RTE_ALIGN_CEIL(sizeof(struct shm_tables), 64);
@@ -207,7 +167,7 @@ static void segments_create(void)
 	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_RINGS, shm_rings_offset(n_workers, 0),
 					&rings_segment),
 		     0);
-	sfu_segments_create();
+	pipeline_sfu_segments_create(with_sfu);
 	cr_assert_eq(shm_segment_publish(&rings_segment, INSTANCE), 0);
 	cr_assert_eq(shm_segment_publish(&workers_segment, INSTANCE), 0);
 	cr_assert_eq(shm_segment_publish(&tables_segment, INSTANCE), 0);
@@ -336,55 +296,13 @@ void pipeline_fini(void)
 	shm_segment_detach(&tables_segment);
 	shm_segment_detach(&workers_segment);
 	shm_segment_detach(&rings_segment);
-	shm_segment_detach(&sfu_segment);
-	shm_segment_detach(&srtp_segment);
-	shm_segment_detach(&sfu_state_segment);
+	pipeline_sfu_segments_detach();
 	shm_instance_remove(INSTANCE);
 	rmdir(directory);
 	rte_eal_cleanup();
 }
 
-// ---- sessions of the SFU
-
-struct shm_sfu_transport *sfu_transport(uint32_t idx)
-{
-	return (struct shm_sfu_transport *)(uintptr_t)&sfu_view.transport[idx];
-}
-
-struct shm_sfu_track *sfu_track(uint32_t idx)
-{
-	return (struct shm_sfu_track *)(uintptr_t)&sfu_view.track[idx];
-}
-
-struct shm_sfu_subscription *sfu_subscription(uint32_t idx)
-{
-	return (struct shm_sfu_subscription *)(uintptr_t)&sfu_view.subscription[idx];
-}
-
-uint32_t *sfu_fanout(void)
-{
-	return (uint32_t *)(uintptr_t)sfu_view.fanout;
-}
-
-struct shm_srtp_keys *sfu_keys(uint32_t idx)
-{
-	return shm_srtp_record(srtp_segment.base, idx);
-}
-
-struct shm_sfu_transport_state *sfu_transport_state(uint32_t idx)
-{
-	return &attached.sfu_state.transport[idx];
-}
-
-struct shm_sfu_ingress_state *sfu_ingress_state(uint32_t track_idx, uint32_t layer)
-{
-	return &attached.sfu_state.ingress[shm_sfu_ingress_idx(track_idx, layer)];
-}
-
-struct shm_sfu_egress_state *sfu_egress_state(uint32_t idx)
-{
-	return &attached.sfu_state.egress[idx];
-}
+// ---- what was punted
 
 const struct shm_datagram *punted(uint32_t worker_idx, uint16_t *length_bytes)
 {

@@ -69,6 +69,8 @@ void pipeline_fini(void);
 #define SFU_FANOUT        128
 
 void pipeline_sfu_init(void);
+void pipeline_sfu_segments_create(bool with_sfu);
+void pipeline_sfu_segments_detach(void);
 // Two workers; only the first one receives from ports. poll_once() polls both.
 void pipeline_sfu_pair_init(void);
 // The dataplane dies without a word and starts anew over the same segments.

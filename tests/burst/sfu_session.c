@@ -200,14 +200,25 @@ void session_check(uint32_t idx, const char *from, uint32_t flags)
 	send_datagram(&d, message, (uint32_t)n);
 }
 
+static bool is_stun(const struct frame *f)
+{
+	return f->view.payload_bytes > 0 && f->bytes[f->view.payload_offset] <= 3;
+}
+
 struct stun_view session_expect_answer(uint32_t idx, const char *to, uint16_t type)
 {
 	static struct frame f;
+	static struct frame more;
 	struct ip_endpoint destination = endpoint(to);
 	struct stun_attr a;
 	struct stun_view m;
 
-	cr_assert(receive(&f), "no answer");
+	// Feedback may be due at the same time.
+	do {
+		cr_assert(receive(&f), "no answer");
+	} while (!is_stun(&f));
+	while (receive(&more))
+		cr_assert_not(is_stun(&more), "a second answer");
 	cr_assert(ip_endpoint_equal(&f.view.destination, &destination));
 	cr_assert_eq(stun_parse(f.bytes + f.view.payload_offset, f.view.payload_bytes, &m),
 		     STUN_OK);
@@ -228,7 +239,6 @@ struct stun_view session_expect_answer(uint32_t idx, const char *to, uint16_t ty
 		hmac(sfu_keys(idx)->ice_pwd, ICE_PWD_CHARS, covered, a.offset_bytes, tag);
 		cr_assert_arr_eq(tag, a.value, 20);
 	}
-	expect_nothing_sent();
 	return m;
 }
 
