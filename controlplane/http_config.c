@@ -9,32 +9,13 @@
 #include "controlplane/ops/log.h"
 #include "controlplane/signaling/signaling.h"
 
-#define TURN_URLS_MAX      8 // beyond that a browser only takes longer to begin
-#define TURN_URL_BYTES_MAX 96
-
 // What a signaling_config points into while it is read.
 struct scratch {
 	struct signaling_listener listeners[CONFIG_HTTP_LISTENERS_MAX];
-	char turn_texts[TURN_URLS_MAX][TURN_URL_BYTES_MAX];
-	const char *turn_urls[TURN_URLS_MAX];
 };
 
-// Our own TURN listeners, for clients whose network lets nothing else pass.
-static uint32_t turn_urls(const struct config *c, struct scratch *scratch)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < c->n_listeners && n < TURN_URLS_MAX; i++) {
-		char endpoint[IP_ENDPOINT_TEXT_MAX];
-
-		snprintf(scratch->turn_texts[n], TURN_URL_BYTES_MAX, "turn:%s?transport=udp",
-			 ip_endpoint_format(&c->listeners[i].endpoint, endpoint, sizeof(endpoint)));
-		scratch->turn_urls[n] = scratch->turn_texts[n];
-		n++;
-	}
-	return n;
-}
-
+// Our own UDP listeners are not among the TURN URLs: they are the SFU's candidates too, and a browser takes whatever
+// comes from an address that it knows as a TURN server for an answer of that server.
 static void fill(const struct config *c, const char *state_dir, struct scratch *scratch,
 		 struct signaling_config *out)
 {
@@ -53,8 +34,8 @@ static void fill(const struct config *c, const char *state_dir, struct scratch *
 		.requires_tokens = http->requires_tokens,
 		.token_secrets = (const char *const *)http->token_secrets,
 		.n_token_secrets = http->n_token_secrets,
-		.turn_urls = scratch->turn_urls,
-		.n_turn_urls = turn_urls(c, scratch),
+		.turn_urls = (const char *const *)http->turn_urls,
+		.n_turn_urls = http->n_turn_urls,
 		.turn_secret = c->n_rest_secrets > 0 ? c->rest_secrets[0] : NULL,
 		.allow_origins = (const char *const *)http->allow_origins,
 		.n_allow_origins = http->n_allow_origins,

@@ -266,6 +266,7 @@ static void free_http(struct config_http *c)
 {
 	free_texts(c->token_secrets, c->n_token_secrets);
 	free_texts(c->allow_origins, c->n_allow_origins);
+	free_texts(c->turn_urls, c->n_turn_urls);
 	free(c->listeners);
 	free(c->certificate);
 	free(c->key);

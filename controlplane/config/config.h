@@ -77,6 +77,8 @@ struct config_http {
 	uint32_t n_token_secrets;
 	char **allow_origins;
 	uint32_t n_allow_origins;
+	char **turn_urls; // for clients, with credentials by the first of rest_secrets
+	uint32_t n_turn_urls;
 	char *redirect; // origin that takes the joins instead, or NULL
 };
 

@@ -8,6 +8,7 @@
 
 #define TLS_PORT               8443 // 443 is where TURN over TLS is wanted
 #define PLAIN_PORT             8080
+#define TURN_URLS_MAX          8  // with more a browser only takes longer to begin
 #define TOKEN_SECRET_BYTES_MIN 32 // RFC 7518 §3.2: no shorter than the hash of HS256
 
 static int copy(const char *from, char **out)
@@ -125,6 +126,50 @@ static int read_origins(struct config_reader *r)
 	return copy(f->redirect, &c->redirect);
 }
 
+// RFC 7065: "turn:host[:port][?transport=udp|tcp]"; nothing that would end the URL in a header field.
+static bool is_turn_url(const char *text)
+{
+	const char *host = strncmp(text, "turns:", 6) == 0  ? text + 6
+			   : strncmp(text, "turn:", 5) == 0 ? text + 5
+							    : "";
+
+	return *host &&
+	       host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+				 ".-_:[]?=")] == '\0';
+}
+
+static int read_turn_urls(struct config_reader *r)
+{
+	const struct file_http *f = r->file->http;
+	struct config_http *c = &r->config->http;
+	char quoted[CONFIG_QUOTE_BYTES];
+
+	if (f->n_turn_urls == 0)
+		return 0;
+	config_at(r, "http.turn_urls");
+	if (f->n_turn_urls > TURN_URLS_MAX)
+		return config_fail(r, "%u URLs; at most %d are possible", f->n_turn_urls,
+				   TURN_URLS_MAX);
+	if (r->config->n_rest_secrets == 0)
+		return config_fail(r, "credentials for them are made with rest_secrets, of which "
+				      "there is none; add one");
+	c->turn_urls = calloc(f->n_turn_urls, sizeof(*c->turn_urls));
+	if (!c->turn_urls)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < f->n_turn_urls; i++) {
+		config_at(r, "http.turn_urls[%u]", i);
+		if (!is_turn_url(f->turn_urls[i]))
+			return config_fail(r,
+					   "%s is no TURN URL; write it as in "
+					   "turns:turn.example.org:443?transport=tcp",
+					   config_quote(f->turn_urls[i], quoted));
+		if (copy(f->turn_urls[i], &c->turn_urls[i]) < 0)
+			return -ENOMEM;
+		c->n_turn_urls = i + 1;
+	}
+	return 0;
+}
+
 static int read_certificate(struct config_reader *r)
 {
 	const struct file_http *f = r->file->http;
@@ -166,6 +211,9 @@ int config_read_http(struct config_reader *r)
 			return ret;
 	}
 	ret = read_certificate(r);
+	if (ret < 0)
+		return ret;
+	ret = read_turn_urls(r);
 	if (ret < 0)
 		return ret;
 	ret = read_tokens(r);

@@ -141,6 +141,7 @@ static const cyaml_schema_field_t http_fields[] = {
 		      &text_entry, LIST_MAX),
 	OPTIONAL_LIST("allow_origins", struct file_http, allow_origins, n_allow_origins,
 		      &text_entry, LIST_MAX),
+	OPTIONAL_LIST("turn_urls", struct file_http, turn_urls, n_turn_urls, &text_entry, LIST_MAX),
 	OPTIONAL_TEXT("redirect", struct file_http, redirect),
 	CYAML_FIELD_END,
 };

@@ -105,6 +105,8 @@ struct file_http {
 	uint32_t n_token_secrets;
 	char **allow_origins;
 	uint32_t n_allow_origins;
+	char **turn_urls;
+	uint32_t n_turn_urls;
 	char *redirect;
 };
 

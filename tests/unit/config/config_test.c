@@ -519,6 +519,7 @@ Test(config, http_defaults)
 	cr_assert_eq(c->http.n_allow_origins, 1);
 	cr_expect_str_eq(c->http.allow_origins[0], "*");
 	cr_expect_null(c->http.redirect);
+	cr_expect_eq(c->http.n_turn_urls, 0);
 	config_free(c);
 }
 
@@ -530,7 +531,9 @@ Test(config, http_everything)
 				     "  key: /etc/key.pem\n"
 				     "  require_tokens: false\n"
 				     "  allow_origins: ['https://a.example', 'http://[::1]:8080']\n"
-				     "  redirect: https://b.example\n");
+				     "  turn_urls: ['turns:b.example:443?transport=tcp']\n"
+				     "  redirect: https://b.example\n"
+				     "rest_secrets: [0123456789abcdef]\n");
 
 	cr_assert_not_null(c, "%s", error);
 	cr_expect_eq(ntohs(c->http.listeners[0].endpoint.port_be), 443);
@@ -539,6 +542,8 @@ Test(config, http_everything)
 	cr_expect_not(c->http.requires_tokens);
 	cr_expect_eq(c->http.n_allow_origins, 2);
 	cr_expect_str_eq(c->http.redirect, "https://b.example");
+	cr_assert_eq(c->http.n_turn_urls, 1);
+	cr_expect_str_eq(c->http.turn_urls[0], "turns:b.example:443?transport=tcp");
 	config_free(c);
 }
 
@@ -569,6 +574,15 @@ Test(config, http_refusals)
 		    "  allow_origins: ['https://a.example/']}\n",
 		":14: http.allow_origins[0]: 'https://a.example/' is no origin; write it as in "
 		"https://app.example or https://app.example:8443, or \"*\" for all");
+	refused(SFU "http: {listen: [{address: 192.0.2.1}], require_tokens: false, turn_urls: "
+		    "['turn:a']}\n",
+		":13: http.turn_urls: credentials for them are made with rest_secrets, of which "
+		"there "
+		"is none; add one");
+	refused(SFU "http: {listen: [{address: 192.0.2.1}], turn_urls: ['turn:a>']}\n"
+		    "rest_secrets: [0123456789abcdef]\n",
+		":13: http.turn_urls[0]: 'turn:a>' is no TURN URL; write it as in "
+		"turns:turn.example.org:443?transport=tcp");
 	refused(SFU "http: {listen: [{address: 192.0.2.1}], require_tokens: false, redirect: b}\n",
 		":13: http.redirect: 'b' is no origin; write it as in https://other.example");
 }
