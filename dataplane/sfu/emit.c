@@ -60,13 +60,13 @@ static void descriptor_rewrite(uint8_t *payload, const struct dp_sfu_media *m,
 		struct vp8_descriptor d;
 
 		if (vp8_descriptor_parse(payload, m->payload_bytes, &d) == 0)
-			vp8_descriptor_rewrite(payload, &d, out->picture_id, out->tl0,
-					       out->key_idx);
+			vp8_descriptor_rewrite(payload, &d, out->small.picture_id, out->small.tl0,
+					       out->small.key_idx);
 	} else if (m->codec == SHM_SFU_VP9) {
 		struct vp9_descriptor d;
 
 		if (vp9_descriptor_parse(payload, m->payload_bytes, &d) == 0)
-			vp9_descriptor_rewrite(payload, &d, out->picture_id, out->tl0);
+			vp9_descriptor_rewrite(payload, &d, out->small.picture_id, out->small.tl0);
 	}
 }
 
@@ -175,7 +175,7 @@ void dp_sfu_emit(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 		index = job->out.index - e->index_base;
 		header_bytes = header_write(x, packet, h, job->has_marker, e->payload_type,
 					    (uint16_t)index, job->out.timestamp, e->ssrc);
-		if (unlikely(job->out.is_descriptor_changed)) {
+		if (unlikely(job->out.small.is_descriptor_changed)) {
 			memcpy(packet + header_bytes, source, payload_bytes);
 			source = packet + header_bytes;
 			descriptor_rewrite(packet + header_bytes, m, &job->out);
@@ -202,7 +202,7 @@ void dp_sfu_emit(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 			       rte_pktmbuf_mtod_offset(job->plain, const uint8_t *,
 						       m->header_bytes),
 			       payload_bytes);
-			if (job->out.is_descriptor_changed)
+			if (job->out.small.is_descriptor_changed)
 				descriptor_rewrite(packet + header_bytes + osn_bytes, m, &job->out);
 			state->n_rtx++;
 		} else {
@@ -211,7 +211,7 @@ void dp_sfu_emit(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 		payload_bytes += osn_bytes;
 	}
 	if (h->dependency_at != 0)
-		bytes_put_be16(packet + h->dependency_at + 1, job->out.frame_number);
+		bytes_put_be16(packet + h->dependency_at + 1, job->out.small.frame_number);
 	if (h->send_time_at != 0)
 		rtp_abs_send_time_write(packet + h->send_time_at,
 					rtp_abs_send_time_from_ns(x->worker->now_ns));

@@ -83,20 +83,15 @@ static void join_stream(const struct group *g, struct dp_sfu_egress *e,
 static void remember_sent(struct dp_sfu_egress *e, const struct group *g,
 			  const struct dp_sfu_media *m, const struct dp_sfu_job *job)
 {
-	e->sent[job->out.index % DP_SFU_SENT_PKTS] = (struct dp_sfu_sent){
-		.index = (uint32_t)job->out.index,
-		.in_sequence = (uint32_t)m->sequence,
-		.track_serial = m->track_serial,
-		.timestamp = job->out.timestamp,
-		.picture_id = job->out.picture_id,
-		.frame_number = job->out.frame_number,
-		.tl0 = job->out.tl0,
-		.key_idx = job->out.key_idx,
-		.layer = m->layer,
-		.flags = (uint8_t)((job->has_marker ? DP_SFU_SENT_F_MARKER : 0) |
-				   (job->out.is_descriptor_changed ? DP_SFU_SENT_F_DESCRIPTOR : 0)),
-		.track_idx = g->track_idx,
-	};
+	struct dp_sfu_sent *s = &e->sent[job->out.index % DP_SFU_SENT_PKTS];
+
+	s->index = (uint32_t)job->out.index;
+	s->in_sequence = (uint32_t)m->sequence;
+	s->track_serial = m->track_serial;
+	s->timestamp = job->out.timestamp;
+	s->resent_at_ms = 0;
+	s->track_idx = g->track_idx | (job->has_marker ? DP_SFU_SENT_MARKER : 0);
+	s->small.word = job->out.small.word | (uint64_t)m->layer << 56;
 }
 
 // The structure of a stream, for watchers whose layers are cut later.

@@ -141,30 +141,24 @@ static bool resend(struct dp_sfu_transmission *x, struct dp_sfu_egress *e, uint1
 	s = &e->sent[sequence % DP_SFU_SENT_PKTS];
 	if (s->track_serial == 0 || (uint16_t)s->index != sequence)
 		return false;
-	m = dp_sfu_cache_find(x->cache, s->track_idx, s->track_serial, s->layer, s->in_sequence);
+	m = dp_sfu_cache_find(x->cache, s->track_idx & ~DP_SFU_SENT_MARKER, s->track_serial,
+			      s->small.layer, s->in_sequence);
 	if (m == NULL)
 		return false;
-	if (s->flags & DP_SFU_SENT_F_RESENT && now_ms - s->resent_at_ms < rtt_ms)
+	if (s->resent_at_ms != 0 && now_ms - s->resent_at_ms < rtt_ms)
 		return true; // on its way
-	s->flags |= DP_SFU_SENT_F_RESENT;
-	s->resent_at_ms = now_ms;
-	dp_sfu_pacer_resend(x, e,
-			    &(struct dp_sfu_job){
-				    .plain = m,
-				    .out = { .index = s->index,
-					     .timestamp = s->timestamp,
-					     .picture_id = s->picture_id,
-					     .frame_number = s->frame_number,
-					     .tl0 = s->tl0,
-					     .key_idx = s->key_idx,
-					     .is_descriptor_changed =
-						     s->flags & DP_SFU_SENT_F_DESCRIPTOR ? 1 : 0 },
-				    .egress_idx = e->idx,
-				    .egress_serial = e->serial,
-				    .queued_at_ms = now_ms,
-				    .kind = DP_SFU_JOB_RTX,
-				    .has_marker = s->flags & DP_SFU_SENT_F_MARKER,
-			    });
+	s->resent_at_ms = now_ms | 1;
+	dp_sfu_pacer_resend(
+		x, e,
+		&(struct dp_sfu_job){
+			.plain = m,
+			.out = { .index = s->index, .timestamp = s->timestamp, .small = s->small },
+			.egress_idx = e->idx,
+			.egress_serial = e->serial,
+			.queued_at_ms = now_ms,
+			.kind = DP_SFU_JOB_RTX,
+			.has_marker = s->track_idx & DP_SFU_SENT_MARKER ? 1 : 0,
+		});
 	return true;
 }
 

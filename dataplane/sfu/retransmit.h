@@ -10,26 +10,19 @@
 // Packets of one layer that can be found. A power of two.
 #define DP_SFU_CACHE_LAYER_PKTS 1024
 
-#define DP_SFU_SENT_F_MARKER     0x01
-#define DP_SFU_SENT_F_DESCRIPTOR 0x02 // its descriptor was changed
-#define DP_SFU_SENT_F_RESENT     0x04
-
 // What a watcher knows a packet as. Half a line.
 struct dp_sfu_sent {
 	uint32_t index;       // low bits of the SRTP index; of the slot that it is found in
 	uint32_t in_sequence; // low bits of the publisher's
 	uint32_t track_serial;
 	uint32_t timestamp;
-	uint32_t resent_at_ms;
-	uint16_t picture_id;
-	uint16_t frame_number;
-	uint8_t tl0;
-	uint8_t key_idx;
-	uint8_t layer;
-	uint8_t flags; // DP_SFU_SENT_F_*
-	uint32_t track_idx;
+	uint32_t resent_at_ms;    // 0: not yet
+	uint32_t track_idx;       // and the marker in its highest bit
+	union dp_sfu_small small; // with the layer
 };
 static_assert(sizeof(struct dp_sfu_sent) == 32, "two to a line");
+
+#define DP_SFU_SENT_MARKER UINT32_C(0x80000000)
 
 struct dp_sfu_cache;
 

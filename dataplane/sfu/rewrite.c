@@ -79,7 +79,12 @@ bool dp_sfu_rewrite_map(struct dp_sfu_rewrite *r, uint64_t sequence, uint32_t ti
 {
 	uint64_t index_offset = r->index_offset;
 	uint16_t picture_id_offset = r->picture_id_offset;
+	uint16_t frame_number = (uint16_t)(n->frame_number + r->frame_number_offset);
+	uint8_t key_idx = (uint8_t)(n->key_idx + r->key_idx_offset) & 0x1f;
+	uint8_t tl0 = (uint8_t)(n->tl0 + r->tl0_offset);
 	bool is_late = sequence < r->next_in;
+	uint16_t picture_id = DP_SFU_PICTURE_NONE;
+	bool is_changed = false;
 
 	if (!is_late) {
 		r->next_in = sequence + 1;
@@ -92,31 +97,29 @@ bool dp_sfu_rewrite_map(struct dp_sfu_rewrite *r, uint64_t sequence, uint32_t ti
 		index_offset = s->index_offset;
 		picture_id_offset = s->picture_id_offset;
 	}
-	out->index = sequence + index_offset;
-	out->timestamp = timestamp + r->timestamp_offset;
-	if ((int32_t)(out->timestamp - r->last_timestamp) > 0)
-		r->last_timestamp = out->timestamp;
-	out->picture_id = DP_SFU_PICTURE_NONE;
-	out->is_descriptor_changed = 0;
+	timestamp += r->timestamp_offset;
+	if ((int32_t)(timestamp - r->last_timestamp) > 0)
+		r->last_timestamp = timestamp;
 	if (n->picture_id != DP_SFU_PICTURE_NONE) {
-		out->picture_id = (uint16_t)(n->picture_id + picture_id_offset) & PICTURE_ID_MASK;
-		out->is_descriptor_changed = (picture_id_offset & n->picture_id_mask) != 0;
+		picture_id = (uint16_t)(n->picture_id + picture_id_offset) & PICTURE_ID_MASK;
+		is_changed = (picture_id_offset & n->picture_id_mask) != 0;
 	}
-	out->tl0 = (uint8_t)(n->tl0 + r->tl0_offset);
-	out->key_idx = (uint8_t)(n->key_idx + r->key_idx_offset) & 0x1f;
 	if (n->has_tl0)
-		out->is_descriptor_changed |= (r->tl0_offset | r->key_idx_offset) != 0;
-	out->frame_number = (uint16_t)(n->frame_number + r->frame_number_offset);
+		is_changed |= (r->tl0_offset | r->key_idx_offset) != 0;
+	out->index = sequence + index_offset;
+	out->timestamp = timestamp;
+	out->small.word = picture_id | (uint64_t)frame_number << 16 | (uint64_t)tl0 << 32 |
+			  (uint64_t)key_idx << 40 | (uint64_t)is_changed << 48;
 	if (is_late)
 		return true;
 	if (n->picture_id != DP_SFU_PICTURE_NONE)
-		r->last_picture_id = out->picture_id;
+		r->last_picture_id = picture_id;
 	if (n->has_tl0) {
-		r->last_tl0 = out->tl0;
-		r->last_key_idx = out->key_idx;
+		r->last_tl0 = tl0;
+		r->last_key_idx = key_idx;
 	}
 	if (n->has_frame_number)
-		r->last_frame_number = out->frame_number;
+		r->last_frame_number = frame_number;
 	return true;
 }
 

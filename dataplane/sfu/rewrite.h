@@ -27,15 +27,24 @@ struct dp_sfu_numbers {
 	uint8_t ends_layer; // last packet of its spatial layer's frame
 };
 
+// The small ones as one word: what is stored in pieces cannot be loaded as a whole before it has left the store buffer.
+union dp_sfu_small {
+	struct {
+		uint16_t picture_id;
+		uint16_t frame_number;
+		uint8_t tl0;
+		uint8_t key_idx;
+		uint8_t is_descriptor_changed; // 1: the payload's descriptor needs other numbers than it has
+		uint8_t layer;                 // left 0
+	};
+	uint64_t word;
+};
+
 // The same for a watcher.
 struct dp_sfu_rewritten {
 	uint64_t index; // SRTP: ROC << 16 | sequence
+	union dp_sfu_small small;
 	uint32_t timestamp;
-	uint16_t picture_id;
-	uint16_t frame_number;
-	uint8_t tl0;
-	uint8_t key_idx;
-	uint8_t is_descriptor_changed; // 1: the payload's descriptor needs other numbers than it has
 };
 
 // From `from` on, an original sequence goes to itself plus `index_offset`.

@@ -84,19 +84,19 @@ Test(sfu_rewrite, picture_ids_close_up_per_frame)
 	dp_sfu_rewrite_init(&r, 1);
 	dp_sfu_rewrite_switch(&r, 1, 0, 0, &n, true);
 	dp_sfu_rewrite_map(&r, 1, 0, &n, &out);
-	cr_assert_eq(out.picture_id, 0x7ffe);
-	cr_assert_eq(out.is_descriptor_changed, 0);
+	cr_assert_eq(out.small.picture_id, 0x7ffe);
+	cr_assert_eq(out.small.is_descriptor_changed, 0);
 	n = vp8(0x7fff);
 	dp_sfu_rewrite_skip(&r, 2, &n);
 	dp_sfu_rewrite_skip(&r, 3, &n);
 	n = vp8(0);
 	dp_sfu_rewrite_map(&r, 4, 0, &n, &out);
-	cr_assert_eq(out.picture_id, 0x7fff);
+	cr_assert_eq(out.small.picture_id, 0x7fff);
 	cr_assert_eq(out.index, 2);
-	cr_assert_eq(out.is_descriptor_changed, 1);
+	cr_assert_eq(out.small.is_descriptor_changed, 1);
 	n = vp8(1);
 	dp_sfu_rewrite_map(&r, 5, 0, &n, &out);
-	cr_assert_eq(out.picture_id, 0);
+	cr_assert_eq(out.small.picture_id, 0);
 }
 
 // Where frames refer by distance, distances are kept.
@@ -112,7 +112,7 @@ Test(sfu_rewrite, vp9_picture_ids_keep_their_distance)
 	dp_sfu_rewrite_skip(&r, 2, &n);
 	n.picture_id = 12;
 	dp_sfu_rewrite_map(&r, 3, 0, &n, &out);
-	cr_assert_eq(out.picture_id, 12);
+	cr_assert_eq(out.small.picture_id, 12);
 	cr_assert_eq(out.index, 2);
 }
 
@@ -135,10 +135,10 @@ Test(sfu_rewrite, a_switch_goes_on_with_every_number)
 	dp_sfu_rewrite_map(&r, 90000, 77, &n, &out);
 	cr_assert_eq(out.index, index + 1);
 	cr_assert_eq(out.timestamp, 8000);
-	cr_assert_eq(out.picture_id, 101);
-	cr_assert_eq(out.tl0, 51);
-	cr_assert_eq(out.key_idx, 4);
-	cr_assert_eq(out.frame_number, 0);
+	cr_assert_eq(out.small.picture_id, 101);
+	cr_assert_eq(out.small.tl0, 51);
+	cr_assert_eq(out.small.key_idx, 4);
+	cr_assert_eq(out.small.frame_number, 0);
 	cr_assert_eq(map(2), 0, "of the stream before");
 }
 
