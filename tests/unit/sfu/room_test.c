@@ -157,6 +157,34 @@ Test(room, a_slow_watcher_gets_a_lower_layer_and_the_others_do_not)
 	cr_assert(view()->subscription[sfu_rig_slot(&r, slow, 1)].target & SHM_SFU_TARGET_F_PAUSED);
 }
 
+Test(room, with_last_n_only_who_spoke_last_is_seen)
+{
+	uint32_t a = sfu_rig_joined(&r, SFU_ROLE_PUBLISH, "room", "ann", "chromium_publish", NULL);
+	uint32_t b = sfu_rig_joined(&r, SFU_ROLE_PUBLISH, "room", "bob", "chromium_publish", NULL);
+	uint32_t w;
+	uint64_t now_ns = r.now_ns;
+
+	r.config->sfu.last_n = 1;
+	w = sfu_rig_joined(&r, SFU_ROLE_WATCH, "room", NULL, "chromium_watch", NULL);
+	sfu_rig_own(&r, w, 0);
+	cr_assert_eq(view()->subscription[sfu_rig_slot(&r, w, 1)].track_idx,
+		     sfu_rig_track(&r, a, SHM_SFU_VIDEO), "nobody spoke yet: who joined first");
+	for (uint32_t i = 0; i < 40; i++) {
+		uint32_t voice = sfu_rig_track(&r, b, SHM_SFU_AUDIO);
+		struct shm_sfu_ingress_state *s = &r.state.ingress[shm_sfu_ingress_idx(voice, 0)];
+
+		now_ns += NS_PER_S / 10;
+		stream(sfu_rig_track(&r, a, SHM_SFU_AUDIO), 0, 30000, now_ns);
+		stream(voice, 0, 30000, now_ns);
+		s->audio_level = 20;
+		s->voice = 1;
+		sfu_tick(r.sfu, now_ns);
+	}
+	cr_assert_eq(view()->subscription[sfu_rig_slot(&r, w, 1)].track_idx,
+		     sfu_rig_track(&r, b, SHM_SFU_VIDEO));
+	cr_assert_eq(view()->track[sfu_rig_track(&r, a, SHM_SFU_VIDEO)].list[0], 0);
+}
+
 // ---- a client of DTLS at the other end of the rings
 
 struct client {
