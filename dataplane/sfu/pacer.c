@@ -9,6 +9,8 @@
 
 // Older than this a packet is of no use to anybody.
 #define AGE_MAX_MS 1000
+// A watcher asks again for what is so late.
+#define RESENT_AGE_MAX_MS 300
 // What may wait: this much time at the rate, and never less than a key frame takes.
 #define QUEUE_MAX_MS      800
 #define QUEUE_LEAST_BYTES 262144
@@ -29,6 +31,7 @@ struct dp_sfu_pacer {
 	uint32_t resent_tail;
 	uint8_t is_in_wheel;
 	uint8_t probe_id;
+	uint8_t was_resent; // the last one that went
 	struct dp_sfu_job media[DP_SFU_PACER_JOBS];
 	struct dp_sfu_job resent[DP_SFU_PACER_RESENT];
 };
@@ -272,16 +275,34 @@ static uint32_t probe_send(struct dp_sfu_transmission *x, struct dp_sfu_watcher 
 
 // ---- sending
 
-// The next job that goes; false when there is none.
+static void drop_old_resent(struct dp_sfu_transmission *x, struct dp_sfu_pacer *p, uint32_t now_ms)
+{
+	while (p->resent_head != p->resent_tail) {
+		struct dp_sfu_job *job = &p->resent[p->resent_head % DP_SFU_PACER_RESENT];
+		struct dp_sfu_egress *e = &x->egress[job->egress_idx];
+
+		if (now_ms - job->queued_at_ms <= RESENT_AGE_MAX_MS)
+			return;
+		if (e->serial == job->egress_serial)
+			e->state->n_dropped++;
+		rte_pktmbuf_free(job->plain);
+		p->resent_head++;
+	}
+}
+
+// The next job that goes; false when there is none. Retransmissions and media take turns: on a path that lost most of a high
+// layer, its retransmissions alone would hold up the key frame of the lower one.
 static bool job_take(struct dp_sfu_pacer *p, struct dp_sfu_job *job)
 {
-	if (p->resent_head != p->resent_tail) {
+	drop_dead(p);
+	if (p->resent_head != p->resent_tail && (p->head == p->tail || !p->was_resent)) {
 		*job = p->resent[p->resent_head++ % DP_SFU_PACER_RESENT];
+		p->was_resent = 1;
 		return true;
 	}
-	drop_dead(p);
 	if (p->head == p->tail)
 		return false;
+	p->was_resent = 0;
 	*job = p->media[p->head++ % DP_SFU_PACER_JOBS];
 	p->bytes -= job_bytes(job);
 	return true;
@@ -301,6 +322,7 @@ static uint32_t drain(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
 		p->n_probe = 0;
 		return 0;
 	}
+	drop_old_resent(x, p, (uint32_t)(now_ns / NS_PER_MS));
 	while ((wt->pace_bps == 0 || dp_sfu_pace_is_due(&p->pace, now_ns)) && job_take(p, &job)) {
 		struct dp_sfu_egress *e = &x->egress[job.egress_idx];
 

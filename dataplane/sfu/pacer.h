@@ -1,5 +1,5 @@
-// Spreads what a transport is sent over time, so that no frame goes out as a burst at line rate: retransmissions first, then new
-// video in order of arrival; sound is never held. What cannot be sent in time is given up as a whole, up to the next key frame,
+// Spreads what a transport is sent over time, so that no frame goes out as a burst at line rate: retransmissions and new
+// video in turn; sound is never held. What cannot be sent in time is given up as a whole, up to the next key frame,
 // and a key frame is asked for. Worker thread.
 #ifndef TP_DP_SFU_PACER_H
 #define TP_DP_SFU_PACER_H
