@@ -7,6 +7,7 @@
 
 #define NS_PER_SEC     1000000000ll
 #define REPORT_BYTES   128
+#define REPORT_MS      900               // few subscriptions have their turn more often
 #define REPORT_AGE_MAX (30 * NS_PER_SEC) // of the publisher's last one
 
 static int64_t ntp_to_ns(uint64_t ntp)
@@ -86,6 +87,8 @@ void dp_sfu_report_visit(struct dp_sfu_transmission *x, struct dp_sfu_egress *e)
 	char cname[16];
 	int cname_bytes;
 
+	if ((uint32_t)(w->now_ns / 1000000) - s->sr_sent_at_ms < REPORT_MS)
+		return;
 	if (s->pkts == e->reported_pkts || e->gate.is_waiting || !rtp_now(x, e, &sr.rtp_timestamp))
 		return;
 	// All that one watcher gets is one source of clocks to it (RFC 3550 §6.5.1).
