@@ -8,7 +8,7 @@
 
 #define ACTIVE_NS            2000000000ull // a stream without packets for so long is not sent
 #define AUDIO_BPS            50000         // of a track that was not measured yet
-#define PACE_LEAST_BPS       500000
+#define PACE_LEAST_BPS       200000
 #define PROBE_PACKET_BYTES   315 // of the workers' padding, headers included
 #define PROBE_PKTS_MIN       5
 #define PROBE_PKTS_MAX       400
