@@ -9,7 +9,7 @@
 #include "dataplane/contract/wire/vp8_descriptor.h"
 
 #define NACK_FIRST_NS 10000000ULL // reordering is not loss
-#define NACK_AGAIN_NS 60000000ULL
+#define NACK_AGAIN_NS 100000000ULL
 #define NACKS_MAX     10
 
 void rtp_sink_init(struct rtp_sink *s, struct rtp_sink_totals *totals)
