@@ -209,6 +209,9 @@ export class Call extends EventTarget {
 		this.#is('joining');
 		this.#close();
 		const iceServers = await this.#iceServers();
+		if (this.#policy === 'relay' && iceServers.length === 0)
+			throw new CallError('This host names no TURN server, and nothing but one was asked for.',
+				'Choose any path, or have http: turn_urls added to its configuration.', 400);
 		const pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle', iceTransportPolicy: this.#policy });
 		this.pc = pc;
 		this.#candidates = [];

@@ -2,6 +2,7 @@
 // each thing that holds and ends with an error at the first that does not.
 //
 //   node demo_pages.mjs DEMO_URL TOKEN PUBLISHER_NETNS WATCHER_NETNS PICTURES_DIR
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -60,6 +61,25 @@ async function until(page, what, seconds, test, argument) {
 
 const isConnected = () => document.getElementById('state').dataset.state === 'connected';
 
+// Lets no UDP in or out of a namespace until it is called again.
+function cut(netns, isCut) {
+	execFileSync('nsenter', [`--net=/run/netns/${netns}`, 'nft', isCut
+		? 'table inet cut { chain in { type filter hook input priority 0; meta l4proto udp drop; }; chain out { type filter hook output priority 0; meta l4proto udp drop; }; }'
+		: 'delete table inet cut']);
+}
+
+async function breakAndRepair(watcher) {
+	await watcher.evaluate(() => { window.kept = document.getElementById('picture').srcObject; });
+	cut(watcherNetns, true);
+	await until(watcher, 'without packets the page repairs the call', 30,
+		() => document.getElementById('state').dataset.state === 'repairing');
+	cut(watcherNetns, false);
+	await until(watcher, 'the call is back after a restart of ICE', 30, isConnected);
+	const before = await watcher.evaluate(() => window.lastStats.streams.find((s) => s.kind === 'video').frames);
+	await until(watcher, 'the same session goes on', 15,
+		(n) => document.getElementById('picture').srcObject === window.kept && window.lastStats.streams.find((s) => s.kind === 'video').frames > n + 15, before);
+}
+
 async function publishAndWatch(one, other, faults) {
 	const watcher = await open(other, 'watch?room=show&start=1', faults);
 	await until(watcher, 'the watcher waits for a publisher', 10,
@@ -82,6 +102,7 @@ async function publishAndWatch(one, other, faults) {
 	});
 	await watcher.screenshot({ path: join(pictures, 'watch.png') });
 	await publisher.screenshot({ path: join(pictures, 'publish.png') });
+	await breakAndRepair(watcher);
 	await publisher.click('#audio');
 	await until(watcher, 'muted, the level falls', 10, () => document.getElementById('level').value < 0.1);
 	await publisher.close({ runBeforeUnload: true });
