@@ -11,7 +11,8 @@
 #include "bench/sfu/session_rtcp.h"
 #include "dataplane/contract/wire/rtp_extension.h"
 
-#define LATE_NS 500000000ULL // a publisher further behind than this leaves packets out
+#define PACKET_BYTES_MIN 160
+#define LATE_NS          500000000ULL // a publisher further behind than this leaves packets out
 
 static uint64_t clock_ns(void)
 {
@@ -55,6 +56,22 @@ static uint32_t layer_bps(const struct load_media *media, uint32_t n_layers, uin
 	return bps;
 }
 
+// Packets of a frame, and their size: what was asked for at the highest layer, what fits the bitrate below it.
+static uint16_t layer_shape(const struct load_media *media, uint32_t n_layers, uint32_t layer,
+			    uint32_t *n_pkts)
+{
+	uint32_t frame_bytes = layer_bps(media, n_layers, layer) / 8 / media->frames_per_s;
+	uint32_t n = frame_bytes / media->packet_bytes;
+
+	if (layer + 1 == n_layers) {
+		*n_pkts = n ? n : 1;
+		return media->packet_bytes;
+	}
+	*n_pkts = n + 1;
+	frame_bytes /= n + 1;
+	return (uint16_t)(frame_bytes > PACKET_BYTES_MIN ? frame_bytes : PACKET_BYTES_MIN);
+}
+
 static int add_video(struct load_session *s, const uint32_t *ssrcs, uint64_t now_ns)
 {
 	const struct load_answer *a = &s->transport.answer;
@@ -62,8 +79,8 @@ static int add_video(struct load_session *s, const uint32_t *ssrcs, uint64_t now
 	uint32_t n_layers = s->media->n_layers < a->n_layers ? s->media->n_layers : a->n_layers;
 
 	for (uint32_t i = 0; i < n_layers; i++) {
-		uint32_t per_frame = layer_bps(s->media, n_layers, i) / 8 / s->media->packet_bytes /
-				     s->media->frames_per_s;
+		uint32_t n_pkts;
+		uint16_t packet_bytes = layer_shape(s->media, n_layers, i, &n_pkts);
 		struct rtp_source_config c = {
 			.is_video = true,
 			.layer = (uint8_t)i,
@@ -77,9 +94,9 @@ static int add_video(struct load_session *s, const uint32_t *ssrcs, uint64_t now
 			.ssrc = ssrcs[2 * i],
 			.rtx_ssrc = ssrcs[2 * i + 1],
 			.source = s->number,
-			.packet_bytes = s->media->packet_bytes,
+			.packet_bytes = packet_bytes,
 			.frames_per_s = s->media->frames_per_s,
-			.pkts_per_frame = per_frame ? per_frame : 1,
+			.pkts_per_frame = n_pkts,
 		};
 		int ret = rtp_source_init(&s->sources[s->n_sources], &c, now_ns);
 
