@@ -47,6 +47,7 @@ static void numbers_init(struct dp_sfu_egress *e, uint32_t serial)
 	e->top_index = s->next_index - 1;
 	e->last_tx_ns = s->last_tx_ns;
 	e->cut = DP_SFU_CUT_NONE;
+	e->sent_version = 0;
 	memset(e->used, 0, sizeof(e->used));
 }
 

@@ -80,20 +80,6 @@ static void join_stream(const struct group *g, struct dp_sfu_egress *e,
 	s->tl0_offset = r->tl0_offset;
 }
 
-static void remember_sent(struct dp_sfu_egress *e, const struct group *g,
-			  const struct dp_sfu_media *m, const struct dp_sfu_job *job)
-{
-	struct dp_sfu_sent *s = &e->sent[job->out.index % DP_SFU_SENT_PKTS];
-
-	s->index = (uint32_t)job->out.index;
-	s->in_sequence = (uint32_t)m->sequence;
-	s->track_serial = m->track_serial;
-	s->timestamp = job->out.timestamp;
-	s->resent_at_ms = 0;
-	s->track_idx = g->track_idx | (job->has_marker ? DP_SFU_SENT_MARKER : 0);
-	s->small.word = job->out.small.word | (uint64_t)m->layer << 56;
-}
-
 // The structure of a stream, for watchers whose layers are cut later.
 static void note_dependency(struct dp_sfu_transmission *x, const struct rte_mbuf *plain,
 			    const struct dp_sfu_media *m)
@@ -197,7 +183,7 @@ static void forward_one(const struct group *g, struct dp_sfu_egress *e, uint32_t
 	s->last_frame_number = e->rewrite.last_frame_number;
 	s->last_tl0 = e->rewrite.last_tl0;
 	if (e->sent != NULL)
-		remember_sent(e, g, m, &job);
+		dp_sfu_sent_put(e, g->track_idx, m, job.out.index, job.has_marker);
 	h = job.tells_cut ? NULL : shared_header(x, e, plain, i);
 	if (e->kind == SHM_SFU_AUDIO)
 		dp_sfu_emit(x, e, &job, h);
@@ -247,7 +233,7 @@ static void prefetch_watcher(const struct dp_sfu_egress *e)
 	__builtin_prefetch(e->state, 1);
 	__builtin_prefetch((const uint8_t *)e->state + RTE_CACHE_LINE_SIZE, 1);
 	if (e->sent != NULL)
-		__builtin_prefetch(&e->sent[e->rewrite.next_index % DP_SFU_SENT_PKTS], 1);
+		__builtin_prefetch(&e->sent->packet[e->rewrite.next_index % DP_SFU_SENT_PKTS], 1);
 }
 
 static void prefetch_transport(const struct dp_sfu_watcher *wt)

@@ -125,7 +125,7 @@ static void move_to(struct shm_sfu_transport_state *st, const struct dp_packet *
 	memcpy(st->remote_address, p->view.source.address.bytes, sizeof(st->remote_address));
 	st->local_idx = p->local_idx;
 	st->local_port_be = p->view.destination.port_be;
-	st->is_fused = 0;
+	st->is_fused = p->is_inside;
 	__atomic_store_n(&st->remote_port_be, p->view.source.port_be, __ATOMIC_RELEASE);
 }
 

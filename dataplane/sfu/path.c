@@ -74,6 +74,7 @@ bool dp_sfu_path_build(const struct dp_worker *w, const struct shm_sfu_transport
 	if (ip_address_is_v4(&remote) != (local->is_v4 != 0))
 		return false;
 	path->is_v4 = local->is_v4;
+	path->is_fused = st->is_fused != 0;
 	path->port_idx = (uint8_t)port_idx;
 	path->mtu_bytes = w->shared->port[port_idx].mtu_bytes;
 	path->settings_version = w->settings.version;

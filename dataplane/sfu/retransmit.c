@@ -127,38 +127,100 @@ uint32_t dp_sfu_cache_count(const struct dp_sfu_cache *c)
 	return c->tail - c->head;
 }
 
+// ---- what was sent
+
+void dp_sfu_sent_new_terms(struct dp_sfu_egress *e, uint32_t track_idx,
+			   const struct dp_sfu_media *m)
+{
+	const struct dp_sfu_rewrite *r = &e->rewrite;
+
+	e->sent_number++;
+	e->sent_version = r->version;
+	e->sent->terms[e->sent_number % DP_SFU_SENT_TERMS] = (struct dp_sfu_sent_terms){
+		.index_offset = r->index_offset,
+		.timestamp_offset = r->timestamp_offset,
+		.track_idx = track_idx,
+		.track_serial = m->track_serial,
+		.picture_id_offset = r->picture_id_offset,
+		.frame_number_offset = r->frame_number_offset,
+		.tl0_offset = r->tl0_offset,
+		.key_idx_offset = r->key_idx_offset,
+		.layer = m->layer,
+		.number = e->sent_number,
+	};
+}
+
+uint32_t dp_sfu_sent_find_terms(const struct dp_sfu_egress *e, const struct dp_sfu_media *m,
+				uint64_t index_offset)
+{
+	for (uint32_t i = 0; i < DP_SFU_SENT_TERMS; i++) {
+		const struct dp_sfu_sent_terms *t = &e->sent->terms[i];
+
+		if (t->track_serial == m->track_serial && t->layer == m->layer &&
+		    t->index_offset == index_offset)
+			return t->number;
+	}
+	return UINT32_MAX;
+}
+
+// The packet's numbers as the watcher had them.
+static void rewrite_again(const struct dp_sfu_sent_terms *t, const struct rte_mbuf *plain,
+			  const struct dp_sfu_media *m, struct dp_sfu_rewritten *out)
+{
+	struct dp_sfu_numbers n;
+	bool is_changed = false;
+
+	dp_sfu_numbers_read(rte_pktmbuf_mtod(plain, const uint8_t *), m, &n);
+	*out = (struct dp_sfu_rewritten){
+		.index = m->sequence + t->index_offset,
+		.timestamp = m->timestamp + t->timestamp_offset,
+		.small = { .picture_id = DP_SFU_PICTURE_NONE,
+			   .frame_number = (uint16_t)(n.frame_number + t->frame_number_offset),
+			   .tl0 = (uint8_t)(n.tl0 + t->tl0_offset),
+			   .key_idx = (uint8_t)(n.key_idx + t->key_idx_offset) & 0x1f },
+	};
+	if (n.picture_id != DP_SFU_PICTURE_NONE) {
+		out->small.picture_id =
+			(uint16_t)(n.picture_id + t->picture_id_offset) & DP_SFU_PICTURE_MASK;
+		is_changed = (t->picture_id_offset & n.picture_id_mask) != 0;
+	}
+	if (n.has_tl0)
+		is_changed |= (t->tl0_offset | t->key_idx_offset) != 0;
+	out->small.is_descriptor_changed = is_changed;
+}
+
 // ---- NACK
 
 // Enqueues one packet again; false when it is not there any more.
 static bool resend(struct dp_sfu_transmission *x, struct dp_sfu_egress *e, uint16_t sequence,
 		   uint32_t now_ms, uint32_t rtt_ms)
 {
-	struct dp_sfu_sent *s;
-	struct rte_mbuf *m;
+	struct dp_sfu_job job = {
+		.egress_idx = e->idx,
+		.egress_serial = e->serial,
+		.queued_at_ms = now_ms,
+		.kind = DP_SFU_JOB_RTX,
+	};
+	const struct dp_sfu_sent_terms *t;
+	union dp_sfu_sent_packet *p;
 
 	if (e->sent == NULL || e->rtx_ssrc == 0 || e->rtx_payload_type == 0xff)
 		return false;
-	s = &e->sent[sequence % DP_SFU_SENT_PKTS];
-	if (s->track_serial == 0 || (uint16_t)s->index != sequence)
+	p = &e->sent->packet[sequence % DP_SFU_SENT_PKTS];
+	t = &e->sent->terms[p->terms % DP_SFU_SENT_TERMS];
+	if (!(p->flags & DP_SFU_SENT_F_SET) || t->number != p->terms ||
+	    (uint16_t)(p->in_sequence + t->index_offset) != sequence)
 		return false;
-	m = dp_sfu_cache_find(x->cache, s->track_idx & ~DP_SFU_SENT_MARKER, s->track_serial,
-			      s->small.layer, s->in_sequence);
-	if (m == NULL)
+	job.plain = dp_sfu_cache_find(x->cache, t->track_idx, t->track_serial, t->layer,
+				      p->in_sequence);
+	if (job.plain == NULL)
 		return false;
-	if (s->resent_at_ms != 0 && now_ms - s->resent_at_ms < rtt_ms)
+	if (p->resent_at_ms != 0 && (uint16_t)(now_ms - p->resent_at_ms) < rtt_ms)
 		return true; // on its way
-	s->resent_at_ms = now_ms | 1;
-	dp_sfu_pacer_resend(
-		x, e,
-		&(struct dp_sfu_job){
-			.plain = m,
-			.out = { .index = s->index, .timestamp = s->timestamp, .small = s->small },
-			.egress_idx = e->idx,
-			.egress_serial = e->serial,
-			.queued_at_ms = now_ms,
-			.kind = DP_SFU_JOB_RTX,
-			.has_marker = s->track_idx & DP_SFU_SENT_MARKER ? 1 : 0,
-		});
+	p->resent_at_ms = (uint16_t)now_ms | 1;
+	rewrite_again(t, job.plain, dp_sfu_media(job.plain), &job.out);
+	job.has_marker = p->flags & DP_SFU_SENT_F_MARKER ? 1 : 0;
+	dp_sfu_pacer_resend(x, e, &job);
 	return true;
 }
 

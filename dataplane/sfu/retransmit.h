@@ -10,19 +10,68 @@
 // Packets of one layer that can be found. A power of two.
 #define DP_SFU_CACHE_LAYER_PKTS 1024
 
-// What a watcher knows a packet as. Half a line.
-struct dp_sfu_sent {
-	uint32_t index;       // low bits of the SRTP index; of the slot that it is found in
-	uint32_t in_sequence; // low bits of the publisher's
-	uint32_t track_serial;
-	uint32_t timestamp;
-	uint32_t resent_at_ms;    // 0: not yet
-	uint32_t track_idx;       // and the marker in its highest bit
-	union dp_sfu_small small; // with the layer
-};
-static_assert(sizeof(struct dp_sfu_sent) == 32, "two to a line");
+// How many changes of the mapping are remembered. A power of two.
+#define DP_SFU_SENT_TERMS 64
 
-#define DP_SFU_SENT_MARKER UINT32_C(0x80000000)
+// In what terms a run of packets was sent: added to the publisher's numbers.
+struct dp_sfu_sent_terms {
+	uint64_t index_offset;
+	uint32_t timestamp_offset;
+	uint32_t track_idx;
+	uint32_t track_serial;
+	uint16_t picture_id_offset;
+	uint16_t frame_number_offset;
+	uint8_t tl0_offset;
+	uint8_t key_idx_offset;
+	uint8_t layer;
+	uint8_t number; // of these terms; a packet that names another one is too old
+};
+static_assert(sizeof(struct dp_sfu_sent_terms) == 32, "two to a line");
+
+#define DP_SFU_SENT_F_SET    0x01
+#define DP_SFU_SENT_F_MARKER 0x02
+
+// One packet, in the slot of its index. Small, because a thousand watchers have hundreds of them.
+union dp_sfu_sent_packet {
+	struct {
+		uint32_t in_sequence;  // low bits of the publisher's
+		uint16_t resent_at_ms; // low bits; 0: not yet
+		uint8_t terms;         // number of them
+		uint8_t flags;         // DP_SFU_SENT_F_*
+	};
+	uint64_t word;
+};
+
+// What a watcher was sent.
+struct dp_sfu_sent {
+	struct dp_sfu_sent_terms terms[DP_SFU_SENT_TERMS];
+	union dp_sfu_sent_packet packet[DP_SFU_SENT_PKTS];
+};
+static_assert(sizeof(struct dp_sfu_sent) % 64 == 0, "a block");
+
+// Remembers a packet that is on its way to the watcher.
+void dp_sfu_sent_new_terms(struct dp_sfu_egress *e, uint32_t track_idx,
+			   const struct dp_sfu_media *m);
+uint32_t dp_sfu_sent_find_terms(const struct dp_sfu_egress *e, const struct dp_sfu_media *m,
+				uint64_t index_offset);
+
+static inline void dp_sfu_sent_put(struct dp_sfu_egress *e, uint32_t track_idx,
+				   const struct dp_sfu_media *m, uint64_t index, bool has_marker)
+{
+	uint32_t number;
+
+	if (unlikely(e->sent_version != e->rewrite.version))
+		dp_sfu_sent_new_terms(e, track_idx, m);
+	number = e->sent_number;
+	if (unlikely(index + 1 != e->rewrite.next_index)) { // it came late
+		number = dp_sfu_sent_find_terms(e, m, index - m->sequence);
+		if (number > UINT8_MAX)
+			return;
+	}
+	e->sent->packet[index % DP_SFU_SENT_PKTS].word =
+		(uint32_t)m->sequence | (uint64_t)number << 48 |
+		(uint64_t)(DP_SFU_SENT_F_SET | (has_marker ? DP_SFU_SENT_F_MARKER : 0)) << 56;
+}
 
 struct dp_sfu_cache;
 

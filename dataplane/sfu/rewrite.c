@@ -5,7 +5,6 @@
 
 #define NS_PER_SEC 1000000000ull
 
-#define PICTURE_ID_MASK 0x7fff
 // Sender reports of two encodings agree within this; more is a clock that stepped.
 #define JOIN_SLACK_NS (NS_PER_SEC / 2)
 
@@ -39,11 +38,12 @@ void dp_sfu_rewrite_switch(struct dp_sfu_rewrite *r, uint64_t sequence, uint32_t
 	r->timestamp_offset = out_timestamp - timestamp;
 	r->dropped_picture_id = DP_SFU_PICTURE_NONE;
 	r->is_started = 1;
+	r->version++;
 	r->n_steps = 0;
 	if (!is_first) {
 		if (n->picture_id != DP_SFU_PICTURE_NONE)
 			r->picture_id_offset = (uint16_t)(r->last_picture_id + 1 - n->picture_id) &
-					       PICTURE_ID_MASK;
+					       DP_SFU_PICTURE_MASK;
 		r->tl0_offset = (uint8_t)(r->last_tl0 + 1 - n->tl0);
 		r->key_idx_offset = (uint8_t)(r->last_key_idx + 1 - n->key_idx);
 		r->frame_number_offset = (uint16_t)(r->last_frame_number + 1 - n->frame_number);
@@ -101,7 +101,7 @@ bool dp_sfu_rewrite_map(struct dp_sfu_rewrite *r, uint64_t sequence, uint32_t ti
 	if ((int32_t)(timestamp - r->last_timestamp) > 0)
 		r->last_timestamp = timestamp;
 	if (n->picture_id != DP_SFU_PICTURE_NONE) {
-		picture_id = (uint16_t)(n->picture_id + picture_id_offset) & PICTURE_ID_MASK;
+		picture_id = (uint16_t)(n->picture_id + picture_id_offset) & DP_SFU_PICTURE_MASK;
 		is_changed = (picture_id_offset & n->picture_id_mask) != 0;
 	}
 	if (n->has_tl0)
@@ -133,13 +133,14 @@ void dp_sfu_rewrite_skip(struct dp_sfu_rewrite *r, uint64_t sequence,
 	if (sequence < r->next_in || !r->is_started)
 		return;
 	is_run = last != NULL && last->from == sequence && sequence == r->next_in && r->n_steps > 1;
+	r->version++;
 	r->index_offset--;
 	r->next_in = sequence + 1;
 	r->next_index = sequence + 1 + r->index_offset;
 	if (n->closes_up && n->picture_id != DP_SFU_PICTURE_NONE &&
 	    n->picture_id != r->dropped_picture_id) {
 		r->dropped_picture_id = n->picture_id;
-		r->picture_id_offset = (uint16_t)(r->picture_id_offset - 1) & PICTURE_ID_MASK;
+		r->picture_id_offset = (uint16_t)(r->picture_id_offset - 1) & DP_SFU_PICTURE_MASK;
 	}
 	if (is_run) {
 		last->from = sequence + 1;

@@ -11,6 +11,7 @@
 #define DP_SFU_REWRITE_STEPS 8
 
 #define DP_SFU_PICTURE_NONE 0xffff
+#define DP_SFU_PICTURE_MASK 0x7fff // ids have 15 bits at most
 
 // What a packet carries that is rewritten; read from the descriptors once per packet, not once per watcher.
 struct dp_sfu_numbers {
@@ -70,6 +71,7 @@ struct dp_sfu_rewrite {
 	uint8_t key_idx_offset;
 	uint8_t last_key_idx;
 	uint8_t is_started; // a packet was mapped since the last switch
+	uint32_t version;   // another one with every change of an offset
 	uint8_t n_steps;
 	struct dp_sfu_rewrite_step step[DP_SFU_REWRITE_STEPS]; // oldest first
 };

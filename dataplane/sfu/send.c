@@ -21,6 +21,10 @@ static void send_on(struct dp_worker *w, const struct dp_sfu_path *path, struct 
 		return;
 	}
 	dp_sfu_path_write(path, frame, payload_bytes, w->ip_id++);
+	if (unlikely(path->is_fused)) {
+		dp_sfu_inside_push(w, path->port_idx, m);
+		return;
+	}
 	if (likely((uint32_t)(path->header_bytes - path->l2_bytes) + payload_bytes <=
 		   path->mtu_bytes)) {
 		dp_tx_push(w, path->port_idx, m);

@@ -48,6 +48,16 @@ void dp_sfu_send(struct dp_worker *w, uint32_t transport_idx, struct rte_mbuf *m
 bool dp_sfu_send_rtcp(struct dp_worker *w, uint32_t transport_idx, const uint8_t *packet,
 		      uint32_t packet_bytes);
 
+// ---- clients behind our own relay (sfu/inside.c)
+
+// A permitted datagram of an allocation whose destination is a listener of ours: true when it is the SFU's and its stage has it;
+// false leaves the packet to the caller.
+bool dp_sfu_inside_up(struct dp_worker *w, struct dp_packet *p, uint8_t local_idx);
+// Takes a finished frame toward a relayed address of ours; it is relayed at the end of the poll. The mbuf is gone.
+void dp_sfu_inside_push(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf *m);
+// Relays what was pushed; returns how many packets moved. Not within a stage.
+uint32_t dp_sfu_inside_poll(struct dp_worker *w);
+
 // ---- what transmission asks of reception (sfu/upstream.c)
 
 // Asks the publisher for a key frame of a layer; throttled per encoding and merged, from any worker.

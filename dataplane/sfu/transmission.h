@@ -65,6 +65,8 @@ struct dp_sfu_egress {
 	uint32_t active_at; // place in dp_sfu_transmission.active
 	uint32_t clock_hz;
 	uint16_t cut;           // that the dependency descriptor told last
+	uint8_t sent_number;    // of the terms in force, see retransmit.h
+	uint32_t sent_version;  // of the mapping that they were made from
 	uint64_t reported_pkts; // when the last report was sent
 	// What is touched per packet ends with its first fields: the steps are seldom used.
 	struct dp_sfu_rewrite rewrite;

@@ -52,7 +52,7 @@ int dp_sfu_transmit_create(struct dp_worker *w)
 	x->clock = calloc(x->table->n_transports, sizeof(*x->clock));
 	x->active = calloc(x->table->n_subscriptions, sizeof(*x->active));
 	x->wheel = calloc(1, sizeof(*x->wheel));
-	x->sent_blocks = dp_sfu_block_pool_create(DP_SFU_SENT_PKTS * sizeof(struct dp_sfu_sent));
+	x->sent_blocks = dp_sfu_block_pool_create(sizeof(struct dp_sfu_sent));
 	x->history_blocks = dp_sfu_block_pool_create(sizeof(struct dp_sfu_history));
 	// The other half is on its way through rings and pacers.
 	x->cache = dp_sfu_cache_create(x->table->n_tracks, sfu->media_mbufs / 2);

@@ -559,3 +559,49 @@ Test(sfu_forward, decode_targets_of_a_watcher_whose_layers_are_cut)
 	cr_assert_not_null(client_extension(&got, 12, &n));
 	cr_assert_eq(n, 3, "once");
 }
+
+// RFC 4588 §4: what is sent again is what was sent, in the terms of then.
+Test(sfu_forward, repair_repeats_the_rewritten_descriptor)
+{
+	struct client_packet first, second;
+
+	rig.subscription[2].target = 0x0000;
+	vp8(0, 1, 0, KEY | END, 40, 0);
+	vp8(0, 2, 3000, START | END, 41, 1);
+	vp8(0, 3, 6000, START | END, 42, 0);
+	vp8(0, 4, 9000, START | END, 43, 1);
+	vp8(0, 5, 12000, START | END, 44, 0);
+	cr_assert_eq(rig.n_frames, 3);
+	client_read(0, &got);
+	client_read(1, &first);
+	client_read(2, &second);
+	dp_sfu_on_nack(rig.w, 2, (uint16_t[]){ second.rtp.sequence, first.rtp.sequence }, 2);
+	dp_tx_flush(rig.w);
+	client_read(3, &got);
+	cr_assert_eq(bytes_get_be16(got.rtp.payload), second.rtp.sequence);
+	cr_assert_eq(got.rtp.timestamp, second.rtp.timestamp);
+	cr_assert_arr_eq(got.rtp.payload + 2, second.rtp.payload, second.rtp.payload_bytes);
+	client_read(4, &got);
+	cr_assert_eq(bytes_get_be16(got.rtp.payload), first.rtp.sequence);
+	cr_assert_arr_eq(got.rtp.payload + 2, first.rtp.payload, first.rtp.payload_bytes);
+	cr_assert_eq(rig.egress[2].n_nacks_missed, 0);
+}
+
+Test(sfu_forward, repair_of_what_was_repaired)
+{
+	struct client_packet late;
+
+	rig.subscription[2].target = 0x0000;
+	vp8(0, 1, 0, KEY, 40, 0);
+	vp8(0, 3, 0, END, 40, 0);
+	vp8(0, 4, 3000, START | END, 41, 1);
+	vp8(0, 5, 6000, START | END, 42, 0);
+	vp8(0, 2, 0, DP_SFU_MEDIA_F_REPAIRED, 40, 0);
+	for (uint32_t i = 0; i < 4; i++)
+		client_read(i, &late);
+	dp_sfu_on_nack(rig.w, 2, &late.rtp.sequence, 1);
+	dp_tx_flush(rig.w);
+	client_read(4, &got);
+	cr_assert_eq(bytes_get_be16(got.rtp.payload), late.rtp.sequence);
+	cr_assert_arr_eq(got.rtp.payload + 2, late.rtp.payload, late.rtp.payload_bytes);
+}
