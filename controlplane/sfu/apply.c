@@ -155,3 +155,11 @@ void sfu_room_apply(struct sfu *s, struct sfu_room *room)
 	free(g.watchers);
 	free(g.slots);
 }
+
+void sfu_room_touch(struct sfu *s, struct sfu_room *room)
+{
+	if (room->n_watchers <= SFU_ROOM_SMALL)
+		sfu_room_apply(s, room);
+	else
+		room->is_dirty = true;
+}

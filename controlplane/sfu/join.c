@@ -334,7 +334,7 @@ static int create(struct sfu *s, const struct sfu_join *join, struct join_work *
 		 join->role == SFU_ROLE_PUBLISH ? "publisher" : "watcher",
 		 join->role == SFU_ROLE_PUBLISH ? session->record.participant : "",
 		 session->record.session_id);
-	sfu_room_apply(s, session->room);
+	sfu_room_touch(s, session->room);
 	return 0;
 fail_session:
 	sfu_session_forget(session);

@@ -28,6 +28,11 @@ static struct sdp_text text_of(const char *at, size_t bytes_max)
 	return (struct sdp_text){ .at = at, .n = (uint32_t)strnlen(at, bytes_max) };
 }
 
+static struct sdp_text literal(const char *text)
+{
+	return (struct sdp_text){ .at = text, .n = (uint32_t)strlen(text) };
+}
+
 static void rebuild_negotiated(const struct shm_sfu_session *r, struct restart_work *work)
 {
 	static const char *const kinds[] = { "audio", "video", "application" };
@@ -44,8 +49,8 @@ static void rebuild_negotiated(const struct shm_sfu_session *r, struct restart_w
 		m->is_bundled = true;
 		m->port = 9;
 		m->kind = (enum sdp_kind)(r->tag_kind % 3);
-		m->kind_text = text_of(kinds[r->tag_kind % 3], 16);
-		m->proto_text = text_of(is_data ? "UDP/DTLS/SCTP" : "UDP/TLS/RTP/SAVPF", 32);
+		m->kind_text = literal(kinds[r->tag_kind % 3]);
+		m->proto_text = literal(is_data ? "UDP/DTLS/SCTP" : "UDP/TLS/RTP/SAVPF");
 		m->formats = text_of(r->tag_format, sizeof(r->tag_format));
 		work->offer.bundle[i] = m->mid;
 		n->media[i].offered = m;

@@ -188,7 +188,7 @@ void sfu_handle_datagram(struct sfu *s, uint32_t worker_idx, const struct shm_da
 	if (session->end != SFU_END_NONE)
 		sfu_session_end(session, session->end);
 	else if (session->room->is_dirty)
-		sfu_room_apply(s, session->room);
+		sfu_room_touch(s, session->room);
 }
 
 // Word of the client, or of the worker that stands for it.

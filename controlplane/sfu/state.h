@@ -130,6 +130,9 @@ struct sfu_session *sfu_room_publisher(const struct sfu_room *room, const char *
 
 // ---- apply.c: makes the tables show a room
 void sfu_room_apply(struct sfu *s, struct sfu_room *room);
+// The same now, or in a large room with the next tick: a plan reads the whole room, and a crowd that joins at once needs one for all.
+#define SFU_ROOM_SMALL 64
+void sfu_room_touch(struct sfu *s, struct sfu_room *room);
 
 // ---- lifecycle.c
 struct sfu_session *sfu_session_by_id(const struct sfu *s, const char *id);

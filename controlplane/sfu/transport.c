@@ -126,8 +126,9 @@ void sfu_transport_event(struct sfu_session *session, uint8_t event)
 		}
 		break;
 	case SHM_SFU_EVENT_NOMINATED:
+		// Who sends to whom does not change by it.
 		table_writer_ice_settle(s->tables, session->transport_idx);
-		break;
+		return;
 	case SHM_SFU_EVENT_KEY_LIMIT:
 		session->end = SFU_END_KEY_LIMIT;
 		return;
@@ -137,7 +138,7 @@ void sfu_transport_event(struct sfu_session *session, uint8_t event)
 		s->counters.n_invalid++;
 		return;
 	}
-	sfu_room_apply(s, session->room);
+	sfu_room_touch(s, session->room);
 }
 
 void sfu_transport_timer(struct sfu_session *session)

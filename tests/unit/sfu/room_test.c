@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controlplane/sfu/dtls.h"
+#include "controlplane/sfu/state.h"
 #include "dataplane/contract/shm/ring.h"
 #include "tests/unit/sfu/sfu_rig.h"
 
@@ -183,6 +183,27 @@ Test(room, with_last_n_only_who_spoke_last_is_seen)
 	cr_assert_eq(view()->subscription[sfu_rig_slot(&r, w, 1)].track_idx,
 		     sfu_rig_track(&r, b, SHM_SFU_VIDEO));
 	cr_assert_eq(view()->track[sfu_rig_track(&r, a, SHM_SFU_VIDEO)].list[0], 0);
+}
+
+Test(room, a_crowd_is_in_the_lists_with_the_next_tick)
+{
+	struct config *c = sfu_rig_config();
+	uint32_t w[SFU_ROOM_SMALL + 8], p;
+
+	c->sfu.max_sessions = c->sfu.max_watchers_per_room = 100;
+	c->sfu.max_subscriptions = 400;
+	sfu_rig_close(&r);
+	sfu_rig_open(&r, c);
+	p = sfu_rig_joined(&r, SFU_ROLE_PUBLISH, "room", "ann", "chromium_publish", NULL);
+	for (uint32_t i = 0; i < SFU_ROOM_SMALL + 8; i++) {
+		w[i] = sfu_rig_joined(&r, SFU_ROLE_WATCH, "room", NULL, "chromium_watch", NULL);
+		sfu_rig_own(&r, w[i], i % 2);
+	}
+	sfu_tick(r.sfu, r.now_ns + NS_PER_S / 20);
+	for (uint32_t i = 0; i < SFU_ROOM_SMALL + 8; i++)
+		cr_assert(sfu_rig_lists(&r, sfu_rig_track(&r, p, SHM_SFU_VIDEO), i % 2,
+					sfu_rig_slot(&r, w[i], 1)),
+			  "watcher %u", i);
 }
 
 // ---- a client of DTLS at the other end of the rings
