@@ -153,7 +153,7 @@ show() {
 
 if [[ $quick == 1 ]]; then
 	n_rounds=1
-	seconds=0.7
+	seconds=0.5
 else
 	n_rounds=7
 	seconds=1.5
