@@ -91,7 +91,7 @@
 	X(SFU_REPLAYED, "sfu_replayed", "SRTP or SRTCP that came before, or too late")             \
 	X(SFU_NO_STREAM, "sfu_no_stream", "RTP of a stream that the client did not offer")         \
 	X(SFU_REPAIRED_TWICE, "sfu_repaired_twice",                                                \
-	  "retransmission of a packet that had come, or too late")                                 \
+	  "retransmission of what had come; browsers probe the path with such")                    \
 	X(SFU_EXCHANGE_FULL, "sfu_exchange_full", "the ring to another worker is full")            \
 	X(SFU_NO_PATH, "sfu_no_path", "the client's address is not known or has no way out")
 

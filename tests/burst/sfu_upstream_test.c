@@ -162,3 +162,20 @@ Test(sfu_upstream, rfc3711_3_4_srtcp_is_verified_and_not_replayed)
 	while (receive(&f))
 		;
 }
+
+// A browser sends under one SSRC per section, and libsrtp counts for each.
+Test(sfu_upstream, rfc3711_3_2_3_each_rtcp_sender_has_its_own_index)
+{
+	struct bytes_writer w;
+	uint8_t remb[64];
+
+	publish(SSRC);
+	for (uint32_t ssrc = 1; ssrc <= 2; ssrc++) {
+		w = bytes_writer_init(remb, sizeof(remb));
+		rtcp_remb_put(&w, ssrc, 1000000, NULL, 0);
+		session_send_rtcp(PUBLISHER, PUBLISHER_V4, 5, remb, (uint32_t)w.len_bytes);
+	}
+	cr_assert_eq(counted(DP_COUNTER_SFU_RTCP), 2);
+	session_send_rtcp(PUBLISHER, PUBLISHER_V4, 5, remb, (uint32_t)w.len_bytes);
+	cr_assert_eq(counted(DP_DROP_SFU_REPLAYED), 1);
+}
