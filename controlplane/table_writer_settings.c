@@ -151,6 +151,8 @@ static int settings_build(const struct table_writer *w, const struct config *con
 		if (ret < 0)
 			goto too_many;
 		out->local[ret].flags |= SHM_LOCAL_F_LISTENER;
+		if (config->sfu.is_enabled)
+			out->local[ret].flags |= SHM_LOCAL_F_SFU;
 		out->local[ret].port_idx = port_of_address(config, interfaces, &e->address);
 		out->listener[i].local_idx = (uint8_t)ret;
 		out->listener[i].port_be = e->port_be;

@@ -1,6 +1,7 @@
 // Answers of the worker's own to STUN requests: the packet goes back the way it came, its buffer
 // reused. Worker thread.
 #include "dataplane/header.h"
+#include "dataplane/sfu/sfu.h"
 #include "dataplane/worker.h"
 
 // The MAC that sent the frame and its VLAN, as a next hop.
@@ -46,5 +47,8 @@ void dp_answer(struct dp_worker *w, struct dp_packet *p, const void *message,
 	udp = p->frame + header_bytes - UDP_BYTES;
 	checksum = udp_checksum(&source, &destination, udp, (uint16_t)h.udp_bytes);
 	memcpy(udp + 6, &checksum, sizeof(checksum));
-	dp_tx_push(w, p->port_idx, m);
+	if (p->is_inside)
+		dp_sfu_inside_push(w, p->port_idx, m);
+	else
+		dp_tx_push(w, p->port_idx, m);
 }

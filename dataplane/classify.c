@@ -189,7 +189,8 @@ static void classify_ours(struct dp_worker *w, struct dp_packet *p)
 	// Our own address cannot be at the far end of a wire; believed, it would pass for a hairpin
 	// peer.
 	if (source_is_impossible(p) ||
-	    dp_local_find(&w->settings, &p->view.source.address) != DP_LOCAL_NONE) {
+	    (!p->is_inside &&
+	     dp_local_find(&w->settings, &p->view.source.address) != DP_LOCAL_NONE)) {
 		dp_drop(w, p, DP_DROP_BAD_SOURCE);
 		return;
 	}
@@ -200,7 +201,7 @@ static void classify_ours(struct dp_worker *w, struct dp_packet *p)
 	}
 	p->ttl = p->view.ttl;
 	p->is_hairpin = 0;
-	if (listens)
+	if (listens && !p->is_inside)
 		classify_client(w, p);
 	else
 		classify_peer(w, p);

@@ -36,7 +36,8 @@
 	X(SFU_RTCP, "srtcp_received", "SRTCP packets, verified")                                   \
 	X(SFU_PROBE, "srtp_probes", "verified SRTP packets that carry padding alone")              \
 	X(SFU_PASSED, "sfu_passed", "packets passed to the worker that owns their client")         \
-	X(SFU_SHARED, "sfu_shared", "decrypted packets shared with another worker")
+	X(SFU_SHARED, "sfu_shared", "decrypted packets shared with another worker")                \
+	X(SFU_FUSED, "sfu_fused", "packets between the relay and the SFU that left the box nowhere")
 
 #define DP_DROP_REASONS(X)                                                                         \
 	X(NOT_IP, "not_ip", "no IPv4 or IPv6 packet and no kernel path on this port")              \
@@ -93,6 +94,8 @@
 	X(SFU_REPAIRED_TWICE, "sfu_repaired_twice",                                                \
 	  "retransmission of what had come; browsers probe the path with such")                    \
 	X(SFU_EXCHANGE_FULL, "sfu_exchange_full", "the ring to another worker is full")            \
+	X(SFU_INSIDE_FULL, "sfu_inside_full",                                                      \
+	  "too many packets from the SFU to the relay at once")                                    \
 	X(SFU_NO_PATH, "sfu_no_path", "the client's address is not known or has no way out")
 
 #define DP_ENUM_COUNTER(id, name, text) DP_COUNTER_##id,

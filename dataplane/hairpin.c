@@ -2,6 +2,7 @@
 // reaches a wire; it is looked up again as if it had come from there. Worker thread; writes the
 // packets and the lists.
 #include "dataplane/relay.h"
+#include "dataplane/sfu/sfu.h"
 #include "dataplane/worker.h"
 
 // Turns a datagram that goes up into the same one coming down.
@@ -13,7 +14,11 @@ static bool turn_around(struct dp_worker *w, struct dp_packet *p)
 		dp_drop(w, p, DP_DROP_HAIRPIN_LOOP);
 		return false;
 	}
-	// Only relayed ports: a listener is never a peer.
+	if (local_idx != DP_LOCAL_NONE &&
+	    dp_local_listens(&w->settings.local[local_idx], p->destination.port_be) &&
+	    dp_sfu_inside_up(w, p, local_idx))
+		return false;
+	// Only relayed ports: a listener is never a peer, but of the SFU's clients.
 	if (local_idx == DP_LOCAL_NONE ||
 	    !dp_local_relays(&w->settings.local[local_idx], p->destination.port_be) ||
 	    dp_local_listens(&w->settings.local[local_idx], p->destination.port_be)) {

@@ -36,6 +36,7 @@ struct dp_packet {
 	uint8_t ttl;           // what is left
 	uint8_t is_hairpin;    // 1: between two allocations of ours
 	uint8_t was_fragments; // 1: put together here
+	uint8_t is_inside;     // 1: between the relay and the SFU, on no wire
 	uint16_t data_offset;  // application data, from `frame`
 	uint16_t data_bytes;
 	uint16_t neighbour_idx;

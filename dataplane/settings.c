@@ -68,8 +68,10 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 		to->relay_port_min = relays ? from->relay_port_min : 1;
 		to->relay_port_max = relays ? from->relay_port_max : 0;
 		local_insert(s, (uint8_t)i);
-		s->peer_local[i] =
-			(struct peer_local){ .address = to->address, .is_relayed = relays };
+		s->peer_local[i] = (struct peer_local){
+			.address = to->address,
+			.is_inside = (from->flags & (SHM_LOCAL_F_RELAY | SHM_LOCAL_F_SFU)) != 0,
+		};
 	}
 	for (uint32_t i = 0; i < raw->n_listeners; i++) {
 		struct dp_local *to = &s->local[raw->listener[i].local_idx];

@@ -251,6 +251,7 @@ void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **m
 		p->mbuf = m;
 		p->port_idx = (uint8_t)port_idx;
 		p->was_fragments = 0;
+		p->is_inside = 0;
 		in[n_in++] = p;
 	}
 
@@ -308,6 +309,7 @@ static uint32_t poll_sfu(struct dp_worker *w)
 	w->wake_by_ns = UINT64_MAX;
 	n_moved = dp_sfu_receive_poll(w);
 	n_moved += dp_sfu_transmit_poll(w);
+	n_moved += dp_sfu_inside_poll(w);
 	// Timers send too, when nothing else moved.
 	dp_tx_flush(w);
 	return n_moved;

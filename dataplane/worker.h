@@ -46,6 +46,14 @@ struct dp_tx {
 #define DP_FAST_PATH_PAUSE 15 // bursts that go around the fast path after one it could not help
 #define DP_LATENCY_SAMPLE  8  // bursts for one whose latency is taken; a power of two
 
+#define DP_INSIDE_MAX 1024 // frames from the SFU to the relay within one poll
+
+// A frame that never sees a wire, and the port whose it would be.
+struct dp_inside {
+	struct rte_mbuf *mbuf;
+	uint8_t port_idx;
+};
+
 #define DP_VERDICT_VERSION_MASK 0xfffu // of the settings' version, in dp_worker.verdict
 
 // What all workers of a process use. Filled before the first worker runs; read-only afterwards.
@@ -81,6 +89,8 @@ struct dp_worker {
 		*done[DP_BURST]; // dropped or copied elsewhere: freed together at the burst's end
 	uint32_t n_done;
 	struct dp_packet packet[DP_BURST];
+	struct dp_inside inside[DP_INSIDE_MAX];
+	uint32_t n_inside;
 
 	uint64_t count[DP_COUNTS]; // of this burst; flushed into shm behind it
 	uint32_t n_bursts;

@@ -149,7 +149,7 @@ static uint32_t bench_peer_policy(void *arg)
 	};
 	static const struct peer_local locals[2] = {
 		{ .address = { { [10] = 0xff, [11] = 0xff, 198, 18, 0, 2 } } },
-		{ .address = { { [10] = 0xff, [11] = 0xff, 198, 18, 1, 1 } }, .is_relayed = true },
+		{ .address = { { [10] = 0xff, [11] = 0xff, 198, 18, 1, 1 } }, .is_inside = true },
 	};
 	const struct peer_policy p = { rules, 2, locals, 2 };
 	struct subject *s = arg;

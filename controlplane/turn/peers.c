@@ -15,7 +15,8 @@ void turn_policy_set(struct turn_server *s)
 	// again.
 	for (uint32_t i = 0; i < settings->n_locals; i++) {
 		memcpy(s->peer_locals[i].address.bytes, settings->local[i].address, 16);
-		s->peer_locals[i].is_relayed = settings->local[i].flags & SHM_LOCAL_F_RELAY;
+		s->peer_locals[i].is_inside =
+			settings->local[i].flags & (SHM_LOCAL_F_RELAY | SHM_LOCAL_F_SFU);
 	}
 	s->policy = (struct peer_policy){
 		.rules = s->peer_rules,

@@ -97,6 +97,7 @@ static void take_raw(struct dp_worker *w, const uintptr_t *word, uint32_t n)
 		in[i]->mbuf = mbuf_of(word[i]);
 		in[i]->port_idx = word[i] >> PORT_SHIFT & (SHM_PORTS_MAX - 1);
 		in[i]->was_fragments = 0;
+		in[i]->is_inside = 0;
 	}
 	w->sfu_rx->is_passed = 1;
 	dp_worker_stages(w, in, n);

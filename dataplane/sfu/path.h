@@ -14,7 +14,8 @@ struct dp_sfu_path {
 	uint8_t l2_bytes;
 	uint8_t is_v4;
 	uint8_t port_idx;
-	uint8_t reserved[38];
+	uint8_t is_fused; // the client comes through a relayed address of ours
+	uint8_t reserved[37];
 };
 static_assert(sizeof(struct dp_sfu_path) == 2 * RTE_CACHE_LINE_SIZE, "two lines");
 

@@ -18,7 +18,7 @@ look watcher
 n=$(since watcher "[\$is, \$was] | map($video | .framesDecoded) | .[0] - .[1]")
 ((n >= 60)) || die "$n frames in 5 s through the relay: $answer"
 passed "through the relay: $n frames in 5 s"
-fused=$(ctl --json counters | jq '[.. | objects | .sfu_fused? // empty] | add // 0')
-((fused > 100)) || die "the fused path's counter stands at $fused: $(ctl --json counters | head -c 3000)"
+fused=$(ctl --json stats | jq '[.. | objects | .sfu_fused? // empty] | add // 0')
+((fused > 100)) || die "the fused path's counter stands at $fused: $(ctl --json stats | head -c 3000)"
 passed "$fused packets went from the SFU to the relay inside"
 drive_end

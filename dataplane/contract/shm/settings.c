@@ -69,7 +69,7 @@ static const char *check_local(const struct shm_settings *s, const struct shm_lo
 		return "local.address";
 	if (l->port_idx >= s->n_ports)
 		return "local.port_idx";
-	if (l->flags & ~(SHM_LOCAL_F_LISTENER | SHM_LOCAL_F_RELAY))
+	if (l->flags & ~(SHM_LOCAL_F_LISTENER | SHM_LOCAL_F_RELAY | SHM_LOCAL_F_SFU))
 		return "local.flags";
 	if ((l->flags & SHM_LOCAL_F_RELAY) && l->relay_port_min == 0)
 		return "local.relay_port_min";

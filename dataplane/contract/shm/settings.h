@@ -34,6 +34,7 @@ static_assert(sizeof(struct shm_port_settings) == 288, "bump SHM_LAYOUT_VERSION"
 
 #define SHM_LOCAL_F_LISTENER 0x01
 #define SHM_LOCAL_F_RELAY    0x02
+#define SHM_LOCAL_F_SFU      0x04 // a listener whose clients may come through our own relay
 
 // One of our own addresses; its index in the array is the local_idx of flow keys. Never reordered while flows live.
 // off size field           writer meaning

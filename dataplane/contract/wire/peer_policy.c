@@ -82,7 +82,7 @@ enum peer_verdict peer_policy_check(const struct peer_policy *p, const struct ip
 	}
 	if (local == NULL)
 		return judge(p, peer, rule_idx);
-	if (!local->is_relayed)
+	if (!local->is_inside)
 		return PEER_DENIED_LOCAL;
 	// Its class does not matter, for nothing leaves the host; an operator's word does.
 	rule = rule_match(p, peer);

@@ -20,7 +20,7 @@ struct peer_rule {
 // An address of our own: listener, relay pool, control or metrics.
 struct peer_local {
 	struct ip_address address;
-	bool is_relayed; // allocations stand on it
+	bool is_inside; // allocations stand on it, or the SFU: reached without leaving the box
 };
 
 struct peer_policy {
@@ -32,7 +32,7 @@ struct peer_policy {
 
 enum peer_verdict {
 	PEER_ALLOWED = 0,
-	PEER_ALLOWED_HAIRPIN, // a relayed address of ours: only to another allocation, never to the wire or a listener
+	PEER_ALLOWED_HAIRPIN, // such an address of ours: only to another allocation or to the SFU, never to the wire or to TURN
 	PEER_DENIED_LOCAL, // an address of ours that holds no relayed ports, or one of ours in an embedding
 	PEER_DENIED_RULE,  // a rule of the operator's; its index is told
 	PEER_DENIED_CLASS, // not globally reachable, and no rule opens it

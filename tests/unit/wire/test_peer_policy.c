@@ -16,7 +16,7 @@ static struct peer_rule rule(const char *prefix, uint8_t action)
 
 static struct peer_local local(const char *address, bool is_relayed)
 {
-	struct peer_local l = { .is_relayed = is_relayed };
+	struct peer_local l = { .is_inside = is_relayed };
 
 	cr_assert_eq(ip_address_parse(address, &l.address), 0, "%s", address);
 	return l;
