@@ -241,7 +241,9 @@ static void probe(struct sfu *s, struct sfu_session *session, uint64_t now_ns)
 		.estimate_bps = b->estimator.target_bps,
 		.wanted_bps = b->allocation.wanted_bps,
 		.usage = b->estimator.usage,
-		.can_probe = b->estimator.has_feedback,
+		// Where nothing is sent, padding alone can bring feedback.
+		.can_probe = b->estimator.has_feedback ||
+			     (b->estimator.feedback_ns != 0 && b->allocation.used_bps == 0),
 	};
 	struct bwe_probe_cluster cluster;
 	struct bwe_probe_result result;
@@ -262,6 +264,23 @@ static void probe(struct sfu *s, struct sfu_session *session, uint64_t now_ns)
 				     (uint16_t)(cluster.id % UINT16_MAX + 1), (uint16_t)n_pkts,
 				     (uint32_t)(cluster.target_bps / 1000));
 	s->counters.n_probes++;
+}
+
+// What audio and the lowest layer of each video take.
+static uint64_t least_bps(const struct sfu_bandwidth *b, uint32_t n_slots)
+{
+	uint64_t bps = 0;
+
+	for (uint32_t i = 0; i < n_slots; i++) {
+		const struct bwe_track *t = &b->tracks[i];
+		uint32_t k = 0;
+
+		while (k < t->n_layers && !t->layers[k].is_active)
+			k++;
+		if (k < t->n_layers && !t->is_muted && !t->is_hidden)
+			bps += t->layers[k].bitrate_bps;
+	}
+	return bps;
 }
 
 static uint64_t pace_of(const struct sfu_bandwidth *b)
@@ -292,6 +311,12 @@ static void decide(struct sfu *s, struct sfu_session *session, uint32_t speaker_
 		describe(s, session, i, speaker_track_idx, now_ns);
 	// Who never tells of its path gets all: there is nothing to decide by.
 	estimate_bps = b->is_adaptive ? b->estimator.target_bps : b->estimator.max_bps;
+	// Before the first word of the client the estimate is a guess, and a guess must not pause: what is not sent brings no word.
+	if (b->estimator.feedback_ns == 0) {
+		uint64_t least = least_bps(b, session->n_slots);
+
+		estimate_bps = least > estimate_bps ? least : estimate_bps;
+	}
 	bwe_allocate(b->tracks, session->n_slots, estimate_bps, now_ns, &b->allocation);
 	for (uint32_t i = 0; i < session->n_slots; i++)
 		table_writer_subscription_set_target(s->tables, session->slots[i].idx,
