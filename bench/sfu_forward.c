@@ -1,6 +1,7 @@
 // What forwarding costs: one publisher to N watchers through the transmission half alone, everything but the port, beside what
 // intel-ipsec-mb takes to encrypt the same bytes. Rounds of both alternate; medians.
-// sfu_forward [--quick] [--json FILE] [--burst N]
+// sfu_forward [--quick] [--hugepages] [--burst N] [--only NAME] [--json FILE]
+// Packets of one publisher come in bursts of N, 1 unless told otherwise; those of many rooms in bursts of a packet each.
 #include <getopt.h>
 #include <rte_mbuf.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #define ROOMS        100
 #define ROUNDS_MAX   41
 #define TRACKS       200
+#define ROOM_BURST   DP_SFU_GROUP
 
 static uint8_t payload[1400];
 static uint8_t room[RAW_BURST][1536] __attribute__((aligned(64)));
@@ -86,23 +88,24 @@ static void program(const struct load *l)
 	}
 }
 
-static void forward(const struct load *l, uint32_t track_idx)
+// One burst of reception: packets of one frame, or of as many rooms.
+static void forward(const struct load *l, uint32_t n, uint32_t first_room)
 {
 	struct rte_mbuf *plain[DP_SFU_GROUP];
 	struct rig_packet p = {
-		.track_idx = track_idx,
 		.flags = DP_SFU_MEDIA_F_FRAME_START | DP_SFU_MEDIA_F_KEYFRAME,
 		.payload = payload,
 		.payload_bytes = (uint16_t)l->payload_bytes,
 	};
 
-	for (uint32_t i = 0; i < burst_pkts; i++) {
+	for (uint32_t i = 0; i < n; i++) {
+		p.track_idx = 1 + (first_room + i) % l->n_rooms;
 		p.sequence = ++sequence;
 		p.timestamp = (uint32_t)sequence * 30;
 		plain[i] = rig_media(&p);
 	}
-	dp_sfu_forward_burst(rig.w, plain, burst_pkts);
-	rte_pktmbuf_free_bulk(plain, burst_pkts);
+	dp_sfu_forward_burst(rig.w, plain, n);
+	rte_pktmbuf_free_bulk(plain, n);
 	dp_tx_flush(rig.w);
 }
 
@@ -114,8 +117,10 @@ static double round_forward(const struct load *l, uint32_t n_pkts)
 	uint64_t to_ns;
 
 	while (rig.n_pushed - before < n_pkts) {
-		for (uint32_t r = 0; r < l->n_rooms; r++)
-			forward(l, 1 + r);
+		if (l->n_rooms == 1)
+			forward(l, burst_pkts, 0);
+		for (uint32_t r = 0; l->n_rooms > 1 && r < l->n_rooms; r += ROOM_BURST)
+			forward(l, RTE_MIN(l->n_rooms - r, (uint32_t)ROOM_BURST), r);
 		rig.w->now_ns += 200000;
 		rig.w->wake_by_ns = UINT64_MAX;
 		dp_sfu_transmit_poll(rig.w);
@@ -168,14 +173,15 @@ static void run(const struct load *l, uint32_t n_rounds, uint32_t n_pkts, FILE *
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "quick", no_argument, NULL, 'q' },
-						 { "json", required_argument, NULL, 'j' },
-						 { "burst", required_argument, NULL, 'b' },
-						 { "only", required_argument, NULL, 'o' },
-						 { NULL, 0, NULL, 0 } };
+	static const struct option options[] = {
+		{ "quick", no_argument, NULL, 'q' },       { "json", required_argument, NULL, 'j' },
+		{ "burst", required_argument, NULL, 'b' }, { "hugepages", no_argument, NULL, 'H' },
+		{ "only", required_argument, NULL, 'o' },  { NULL, 0, NULL, 0 }
+	};
 	const char *only = "";
 	uint32_t n_rounds = 11;
 	uint32_t n_pkts = 400000;
+	bool has_hugepages = false;
 	FILE *json = NULL;
 	int c;
 
@@ -185,6 +191,8 @@ int main(int argc, char **argv)
 			n_pkts = 200000;
 		} else if (c == 'j') {
 			json = fopen(optarg, "w");
+		} else if (c == 'H') {
+			has_hugepages = true;
 		} else if (c == 'o') {
 			only = optarg;
 		} else if (c == 'b') {
@@ -202,7 +210,8 @@ int main(int argc, char **argv)
 					.n_subscriptions = WATCHERS_MAX + 8,
 					.retransmit_ms = 500,
 					.media_mbufs = 8192,
-					.is_bench = true });
+					.is_bench = true,
+					.has_hugepages = has_hugepages });
 	if (json != NULL)
 		fprintf(json, "[\n");
 	for (uint32_t i = 0; i < RTE_DIM(loads); i++) {

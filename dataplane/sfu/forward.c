@@ -252,6 +252,16 @@ static void prefetch_context(const struct dp_sfu_watcher *wt)
 	rte_prefetch0((const uint8_t *)wt->transport->tx + RTE_CACHE_LINE_SIZE);
 }
 
+static void prefetch_list(const struct dp_sfu_transmission *x, const uint32_t *list, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (list[i] < x->table->n_subscriptions) {
+			rte_prefetch0(&x->table->subscription[list[i]]);
+			prefetch_egress(&x->egress[list[i]]);
+		}
+	}
+}
+
 static uint32_t chunk_collect(const struct group *g, const uint32_t *list, uint32_t n,
 			      struct dp_sfu_egress **out)
 {
@@ -259,12 +269,7 @@ static uint32_t chunk_collect(const struct group *g, const uint32_t *list, uint3
 	bool is_flushed = false;
 	uint32_t n_out = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		if (list[i] < x->table->n_subscriptions) {
-			rte_prefetch0(&x->table->subscription[list[i]]);
-			prefetch_egress(&x->egress[list[i]]);
-		}
-	}
+	prefetch_list(x, list, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct dp_sfu_egress *e;
 
@@ -346,7 +351,19 @@ static void forward_group(struct dp_sfu_transmission *x, struct rte_mbuf **plain
 	}
 	for (uint32_t at = 0; at < n_list; at += DP_SFU_CHUNK)
 		forward_chunk(&g, list + at, RTE_MIN(n_list - at, (uint32_t)DP_SFU_CHUNK));
-	dp_sfu_emit_flush(x);
+}
+
+// What the next group needs first, while this one is in work: in small rooms there is nothing to overlap with within one.
+static void prefetch_group(const struct dp_sfu_transmission *x, const struct dp_sfu_media *m)
+{
+	const struct shm_sfu_track *t = shm_sfu_track_get(x->table, m->track_idx);
+	const uint32_t *list = NULL;
+	uint32_t n;
+
+	if (t == NULL)
+		return;
+	n = shm_sfu_list(x->table, t, x->worker->worker_idx, &list);
+	prefetch_list(x, list, RTE_MIN(n, (uint32_t)DP_SFU_CHUNK));
 }
 
 void dp_sfu_forward_burst(struct dp_worker *w, struct rte_mbuf **plain, uint32_t n)
@@ -361,8 +378,12 @@ void dp_sfu_forward_burst(struct dp_worker *w, struct rte_mbuf **plain, uint32_t
 		       dp_sfu_media(plain[end])->track_idx == m->track_idx &&
 		       dp_sfu_media(plain[end])->track_serial == m->track_serial)
 			end++;
+		if (end < n)
+			prefetch_group(x, dp_sfu_media(plain[end]));
 		forward_group(x, plain + i, end - i);
 		i = end;
 	}
+	// Groups of small rooms share batches; the plaintext is the caller's, so none stays in them.
+	dp_sfu_emit_flush(x);
 	dp_sfu_transmit_ask(x);
 }

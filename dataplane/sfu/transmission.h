@@ -11,7 +11,7 @@
 #include "dataplane/sfu/select.h"
 #include "dataplane/sfu/sfu.h"
 
-#define DP_SFU_BATCH      64 // packets that are encrypted together
+#define DP_SFU_BATCH      32 // packets that are encrypted together
 #define DP_SFU_STASH      64 // fresh buffers at hand
 #define DP_SFU_GROUP      32 // packets of one track that are forwarded together
 #define DP_SFU_CHUNK      32 // subscriptions whose state is fetched ahead together
