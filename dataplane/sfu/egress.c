@@ -79,8 +79,8 @@ static struct dp_sfu_egress *open_as(struct dp_sfu_transmission *x, uint32_t idx
 	e->watcher = &x->watcher[transport_idx];
 	e->watcher->transport_idx = transport_idx;
 	// The state is written only by the owner of the transport.
-	if (!dp_sfu_watcher_is_ready(e->watcher))
-		dp_sfu_watcher_check(x, e->watcher);
+	// What stands there may still be the transport's predecessor, and looks ready.
+	dp_sfu_watcher_check(x, e->watcher);
 	if (e->watcher->transport == NULL)
 		return NULL;
 	e->ssrc = s->ssrc;
