@@ -311,7 +311,8 @@ static void decide(struct sfu *s, struct sfu_session *session, uint32_t speaker_
 		describe(s, session, i, speaker_track_idx, now_ns);
 	// Who never tells of its path gets all: there is nothing to decide by.
 	estimate_bps = b->is_adaptive ? b->estimator.target_bps : b->estimator.max_bps;
-	// Before the first word of the client the estimate is a guess, and a guess must not pause: what is not sent brings no word.
+	// Before the first word of the client the estimate is a guess, and a guess must not pause: what is not
+	// sent brings no word.
 	if (b->estimator.feedback_ns == 0) {
 		uint64_t least = least_bps(b, session->n_slots);
 
