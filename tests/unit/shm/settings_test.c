@@ -131,7 +131,7 @@ Test(settings, local)
 {
 	REFUSED("local.address", memset(s.local[0].address, 0, 16));
 	REFUSED("local.port_idx", s.local[1].port_idx = 1);
-	REFUSED("local.flags", s.local[1].flags |= 4);
+	REFUSED("local.flags", s.local[1].flags |= 8);
 	REFUSED("local.relay_port_min", s.local[1].relay_port_min = 0);
 	REFUSED("local.relay_port_max", s.local[1].relay_port_max = 49151);
 	s.local[1].relay_port_max = 49152;
