@@ -313,7 +313,7 @@ static void decide(struct sfu *s, struct sfu_session *session, uint32_t speaker_
 	estimate_bps = b->is_adaptive ? b->estimator.target_bps : b->estimator.max_bps;
 	// Before the first word of the client the estimate is a guess, and a guess must not pause: what is not
 	// sent brings no word.
-	if (b->estimator.feedback_ns == 0) {
+	if (b->estimator.feedback_ns == 0 && b->estimator.remb_ns == 0) {
 		uint64_t least = least_bps(b, session->n_slots);
 
 		estimate_bps = least > estimate_bps ? least : estimate_bps;

@@ -13,13 +13,26 @@ done
 
 # call NAME SECONDS WATCHERS JSON-FIELDS: a room of its own.
 call() {
-	local name=$1 lasts=$2 n=$3 fields=$4 sent decoded ratio i
+	local name=$1 lasts=$2 n=$3 fields=$4 sent decoded fault i
 	publish publisher "$name" alice "$fields"
 	for ((i = 1; i <= n; i++)); do
 		watch "watcher$i" "$name"
 	done
 	# The first second has the start of the pictures; what counts begins behind it.
 	sleep 2
+	# Encoder, decoders and relay share few cores with whatever else runs: what disturbs one window does not disturb two.
+	if ! window "$name" "$lasts" "$n"; then
+		echo "# $name: once more: $fault"
+		window "$name" "$lasts" "$n" || die "$name: $fault"
+	fi
+	passed "$name: $sent frames sent, $decoded decoded by the last of $n watchers in $lasts s, $(jq -r "$video"' | "\(.codec) \(.width)x\(.height), \(.lost) packets lost"' <<<"${seen[watcher1]}"), $(jq -r .srtpCipher <<<"${seen[watcher1]}")"
+	for ((i = 1; i <= n; i++)); do ask "watcher$i" leave; done
+	ask publisher leave
+}
+
+# window NAME SECONDS WATCHERS: false with `fault` when somebody missed something.
+window() {
+	local lasts=$2 n=$3 i
 	look publisher
 	for ((i = 1; i <= n; i++)); do look "watcher$i"; done
 	sleep "$lasts"
@@ -29,15 +42,12 @@ call() {
 	for ((i = 1; i <= n; i++)); do
 		decoded=$(since "watcher$i" '[($is, $was) | [.inbound[] | select(.kind == "video") | .framesDecoded] | max] | .[0] - .[1]')
 		since "watcher$i" '[$was, $is] | map('"$video"' | .freezes) | .[0] == .[1]' | grep -q true ||
-			die "$name: watcher $i saw a freeze: ${seen[watcher$i]}"
+			{ fault="watcher $i saw a freeze: ${seen[watcher$i]}" && return 1; }
 		((sent > 5 * lasts && decoded * 100 >= sent * 95)) ||
-			die "$name: watcher $i decoded $decoded of $sent frames: ${seen[watcher$i]}; publisher: ${seen[publisher]}"
+			{ fault="watcher $i decoded $decoded of $sent frames: ${seen[watcher$i]}; publisher: ${seen[publisher]}" && return 1; }
 		since "watcher$i" '[$was, $is] | map([.inbound[] | select(.kind == "audio") | .energy] | add) | .[1] > .[0]' |
-			grep -q true || die "$name: watcher $i hears nothing: ${seen[watcher$i]}"
+			grep -q true || { fault="watcher $i hears nothing: ${seen[watcher$i]}" && return 1; }
 	done
-	passed "$name: $sent frames sent, $decoded decoded by the last of $n watchers in $lasts s, $(jq -r "$video"' | "\(.codec) \(.width)x\(.height), \(.lost) packets lost"' <<<"${seen[watcher1]}"), $(jq -r .srtpCipher <<<"${seen[watcher1]}")"
-	for ((i = 1; i <= n; i++)); do ask "watcher$i" leave; done
-	ask publisher leave
 }
 
 call vp8_simulcast "$seconds" 3 '"codec": "vp8", "simulcast": true, "size": [960, 540, 15]'
