@@ -45,7 +45,6 @@ struct dp_packet {
 	struct ip_endpoint source;      // after the rewrite
 	struct ip_endpoint destination; // after the rewrite
 	struct stun_view stun;          // BINDING, REQUEST
-	uint32_t transport_idx;         // of the SFU, on its way to the control plane
 };
 
 #endif

@@ -56,7 +56,6 @@ static bool punt_one(struct dp_worker *w, struct dp_packet *p)
 		.l2_word = dp_answer_l2_word(p),
 		.at_ns = w->now_ns,
 		.length_bytes = p->view.payload_bytes,
-		.transport_idx = p->kind == DP_KIND_CHECK ? p->transport_idx : 0,
 	};
 	memcpy(d->remote_address, p->view.source.address.bytes, sizeof(d->remote_address));
 	memcpy(d->data, p->frame + p->view.payload_offset, p->view.payload_bytes);

@@ -197,12 +197,7 @@ static void take_check(struct dp_worker *w, struct dp_packet *p, const struct ic
 		return;
 	}
 	note_check(w, c, p, check, credentials);
-	// The control plane answers a check that carries DTLS, together with the DTLS that it asks for.
-	if (check->has_dtls) {
-		p->transport_idx = transport_idx;
-		dp_list_add(w, DP_STAGE_PUNT, p);
-		return;
-	}
+	// DTLS inside of a check is an offer (its attribute may be ignored): a client whose answer has none sends its own.
 	answer(w, p, credentials);
 }
 

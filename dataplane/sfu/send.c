@@ -47,10 +47,11 @@ void dp_sfu_send(struct dp_worker *w, uint32_t transport_idx, struct rte_mbuf *m
 	}
 	st = dp_sfu_state(w, transport_idx);
 	if (unlikely(w->sfu_rx->client[transport_idx] == NULL)) {
-		// Another worker's client, of which only DTLS is sent from here.
+		// Another worker's client, of which only DTLS is sent from here. What nobody owns may still show where the one
+		// before it was.
 		struct dp_sfu_path once;
 
-		if (dp_sfu_path_build(w, st, &once))
+		if (dp_sfu_owner(w, transport_idx) >= 0 && dp_sfu_path_build(w, st, &once))
 			send_on(w, &once, m, payload_bytes);
 		else
 			lose(w, m);

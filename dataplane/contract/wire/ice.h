@@ -58,7 +58,7 @@ struct ice_check {
 	uint64_t tie_breaker;
 	bool use_candidate;
 	bool is_controlling; // ICE-CONTROLLING was there
-	bool has_dtls;       // carries the DTLS handshake, or acknowledges it: to be punted
+	bool has_dtls;       // carries the DTLS handshake, or acknowledges it (SPED)
 	uint8_t n_unknown;
 	uint16_t unknown[ICE_UNKNOWN_ATTRS_MAX];
 };
