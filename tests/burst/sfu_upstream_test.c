@@ -51,8 +51,9 @@ Test(sfu_upstream, an_outage_is_answered_by_a_key_frame_not_by_nacks)
 
 Test(sfu_upstream, rfc4585_6_3_1_requests_of_watchers_are_merged_and_throttled)
 {
+	const struct rtcp_fir_entry fir = { .ssrc = 0x9007, .sequence_number = 1 };
 	struct bytes_writer w;
-	uint8_t pli[64];
+	uint8_t request[64];
 	struct rtcp_view v;
 	uint32_t index = 0;
 
@@ -61,11 +62,15 @@ Test(sfu_upstream, rfc4585_6_3_1_requests_of_watchers_are_merged_and_throttled)
 	// The watcher waits for a key frame of its own accord too: all of that is one request.
 	media_send(100, false);
 	for (uint32_t i = 0; i < 5; i++) {
-		w = bytes_writer_init(pli, sizeof(pli));
-		rtcp_pli_put(&w, 1, 0x9007);
-		session_send_rtcp(WATCHER, WATCHER_V4, index++, pli, (uint32_t)w.len_bytes);
+		w = bytes_writer_init(request, sizeof(request));
+		if (i % 2 == 0)
+			rtcp_pli_put(&w, 1, fir.ssrc);
+		else
+			rtcp_fir_put(&w, 1, &fir);
+		session_send_rtcp(WATCHER, WATCHER_V4, index++, request, (uint32_t)w.len_bytes);
 	}
 	cr_assert(expect_rtcp(RTCP_TYPE_PSFB, RTCP_PSFB_PLI, &v, 500));
+	cr_assert_eq(sfu_egress_state(7)->n_plis, 5, "each was heard");
 	cr_assert_eq(sfu_ingress_state(TRACK, 0)->n_plis, 1);
 	cr_assert_not(expect_rtcp(RTCP_TYPE_PSFB, RTCP_PSFB_PLI, &v, 100));
 	cr_assert_eq(sfu_ingress_state(TRACK, 0)->n_plis, 1);

@@ -33,11 +33,13 @@ static bool load(uint8_t fingerprint[DTLS_SHA256_BYTES])
 	X509 *certificate;
 	unsigned int n;
 	EVP_PKEY *key;
+	char group[32];
 	bool is_new;
 
 	cr_assert_eq(dtls_certificate_load(dir, &key, &certificate, &is_new), 0);
 	cr_assert_eq(X509_check_private_key(certificate, key), 1);
-	cr_assert_eq(EVP_PKEY_get_bits(key), 256);
+	cr_assert_eq(EVP_PKEY_get_group_name(key, group, sizeof(group), NULL), 1);
+	cr_assert_str_eq(group, "prime256v1");
 	X509_digest(certificate, EVP_sha256(), fingerprint, &n);
 	X509_free(certificate);
 	EVP_PKEY_free(key);
