@@ -67,7 +67,9 @@ static void send_response(struct evhttp_request *to, const struct http_response 
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(to);
 	struct evbuffer *body = evbuffer_new();
 
-	if (body != NULL && response->body_bytes > 0)
+	// RFC 9110 §9.3.2: evhttp would send it, and the next response on the connection would begin with it.
+	if (body != NULL && response->body_bytes > 0 &&
+	    evhttp_request_get_command(to) != EVHTTP_REQ_HEAD)
 		evbuffer_add(body, response->body, response->body_bytes);
 	for (unsigned i = 0; i < response->n_headers; i++)
 		evhttp_add_header(headers, response->headers[i].name, response->headers[i].value);

@@ -183,6 +183,23 @@ Test(http, several_requests_on_a_connection)
 	free(a);
 }
 
+Test(http, rfc9110_9_3_2_head_has_no_body)
+{
+	const char *head = "HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+	const char *get = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct rig_answer *a = calloc(1, sizeof(*a));
+	int fd = rig_connect(0);
+
+	rig_talk(fd, head, strlen(head), a);
+	cr_expect_eq(a->status, 200);
+	cr_expect_eq(a->body_bytes, 0);
+	rig_talk(fd, get, strlen(get), a);
+	cr_expect_eq(a->status, 200);
+	cr_expect_str_eq(a->body, "ok\n");
+	close(fd);
+	free(a);
+}
+
 Test(http, limits_of_the_server)
 {
 	const char *large =
