@@ -49,6 +49,28 @@ Test(sfu_upstream, an_outage_is_answered_by_a_key_frame_not_by_nacks)
 	cr_assert_eq(sfu_ingress_state(TRACK, 0)->n_nacks, 0);
 }
 
+Test(sfu_upstream, rfc3550_6_6_nothing_is_asked_for_after_a_bye)
+{
+	static const uint32_t other = 0x99, leaving = SSRC;
+	struct bytes_writer w;
+	struct rtcp_view v;
+	uint8_t bye[64];
+
+	publish(SSRC);
+	media_send(100, true);
+	media_send(103, false);
+	sfu_ingress_state(TRACK, 0)->bitrate_bps = 1000000;
+	w = bytes_writer_init(bye, sizeof(bye));
+	rtcp_bye_put(&w, &other, 1);
+	session_send_rtcp(PUBLISHER, PUBLISHER_V4, 1, bye, (uint32_t)w.len_bytes);
+	cr_assert_eq(sfu_ingress_state(TRACK, 0)->bitrate_bps, 1000000, "somebody else's");
+	w = bytes_writer_init(bye, sizeof(bye));
+	rtcp_bye_put(&w, &leaving, 1);
+	session_send_rtcp(PUBLISHER, PUBLISHER_V4, 2, bye, (uint32_t)w.len_bytes);
+	cr_assert_eq(sfu_ingress_state(TRACK, 0)->bitrate_bps, 0);
+	cr_assert_not(expect_rtcp(RTCP_TYPE_RTPFB, RTCP_RTPFB_NACK, &v, 300));
+}
+
 Test(sfu_upstream, rfc4585_6_3_1_requests_of_watchers_are_merged_and_throttled)
 {
 	const struct rtcp_fir_entry fir = { .ssrc = 0x9007, .sequence_number = 1 };
