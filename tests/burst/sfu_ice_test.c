@@ -3,6 +3,7 @@
 
 #include "tests/burst/sfu_session.h"
 
+TestSuite(sfu_inside, .init = pipeline_sfu_init, .fini = session_fini, .timeout = 60);
 TestSuite(sfu_ice, .init = pipeline_sfu_init, .fini = session_fini, .timeout = 60);
 
 #define MOVED_V4   "192.0.2.99:6001"
@@ -289,4 +290,74 @@ Test(sfu_ice, a_flood_of_dtls_leaves_room_for_others)
 		send_datagram(&d, record, sizeof(record));
 	cr_assert_gt(counted(DP_DROP_PUNT_RATE) + counted(DP_DROP_PUNT_FULL), 0);
 	cr_assert_gt(shm_ring_room(worker->punt), SHM_RING_SLOTS / 8);
+}
+
+// ---- clients behind our own relay
+
+#define CHANNEL 0x4001
+
+static void send_inside(const void *inner, uint16_t n)
+{
+	struct dress d = { .from = CLIENT_V4, .to = LISTEN_V4 };
+	uint8_t outer[1024];
+
+	send_datagram(&d, outer, channel_data(outer, CHANNEL, inner, n, 0));
+}
+
+static void open_inside(void)
+{
+	settings.local[LISTENER_V4].flags |= SHM_LOCAL_F_SFU;
+	settings_publish();
+	program_flow(CLIENT_V4, RELAYED_V4, LISTEN_V4, CHANNEL);
+}
+
+static uint16_t request_build(uint8_t *out, uint32_t room_bytes, uint16_t type)
+{
+	struct stun_builder b;
+
+	stun_build_begin(&b, out, room_bytes, type, (const uint8_t *)"relayed-stun");
+	return (uint16_t)stun_build_end(&b);
+}
+
+// RFC 8656 §21: no TURN over TURN, nor anything else of ours but the SFU.
+Test(sfu_inside, only_what_is_the_sfus_is_taken)
+{
+	static const uint16_t types[] = { STUN_BINDING_REQUEST, STUN_BINDING_SUCCESS,
+					  TURN_ALLOCATE_REQUEST, TURN_SEND_INDICATION };
+	uint8_t inner[256];
+	uint16_t n;
+
+	open_inside();
+	for (uint32_t i = 0; i < RTE_DIM(types); i++) {
+		send_inside(inner, request_build(inner, sizeof(inner), types[i]));
+		expect_only(DP_DROP_NO_RELAY);
+	}
+	n = (uint16_t)channel_data(inner, CHANNEL, "x", 1, 0);
+	send_inside(inner, n);
+	expect_only(DP_DROP_NO_RELAY);
+	send_inside(inner, 0);
+	expect_only(DP_DROP_NO_RELAY);
+	expect_nothing_sent();
+	cr_assert_null(punted(0, &n));
+}
+
+// What is sent from the wire under the relayed address is not inside.
+Test(sfu_inside, our_own_address_on_the_wire_is_nobody)
+{
+	struct dress d = { .from = RELAYED_V4, .to = LISTEN_V4 };
+
+	open_inside();
+	send_datagram(&d, record, sizeof(record));
+	expect_only(DP_DROP_BAD_SOURCE);
+	expect_nothing_sent();
+}
+
+Test(sfu_inside, without_the_sfu_a_listener_is_no_peer)
+{
+	open_inside();
+	settings.local[LISTENER_V4].flags &= (uint8_t)~SHM_LOCAL_F_SFU;
+	settings_publish();
+	send_inside(record, sizeof(record));
+	expect_only(DP_DROP_PEER_DENIED);
+	expect_nothing_sent();
 }
