@@ -4,7 +4,7 @@
 // this way: only ICE checks that name a transport, DTLS and SRTP are. Worker thread.
 #include "dataplane/contract/wire/demux.h"
 #include "dataplane/relay.h"
-#include "dataplane/sfu/sfu.h"
+#include "dataplane/sfu/reception.h"
 
 static bool stage_of(struct dp_packet *p, enum dp_stage *stage)
 {
@@ -40,9 +40,12 @@ bool dp_sfu_inside_up(struct dp_worker *w, struct dp_packet *p, uint8_t local_id
 
 	if (w->shared->sfu == NULL || !stage_of(p, &stage))
 		return false;
-	dp_relay_account(w, p->flow, p);
-	w->count[kind == DP_KIND_UP_CHANNEL ? DP_COUNTER_UP_CHANNEL : DP_COUNTER_UP_SEND]++;
-	w->count[DP_COUNTER_SFU_FUSED]++;
+	// What another worker passed on went through here at that one.
+	if (!w->sfu_rx->is_passed) {
+		dp_relay_account(w, p->flow, p);
+		w->count[kind == DP_KIND_UP_CHANNEL ? DP_COUNTER_UP_CHANNEL : DP_COUNTER_UP_SEND]++;
+		w->count[DP_COUNTER_SFU_FUSED]++;
+	}
 	p->is_inside = 1;
 	p->local_idx = local_idx;
 	p->view.source = p->source;

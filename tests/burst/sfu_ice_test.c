@@ -1,9 +1,11 @@
 // ICE and DTLS at the worker: checks answered and refused, clients that move, DTLS both ways.
 #include <criterion/criterion.h>
 
+#include "dataplane/sfu/reception.h"
 #include "tests/burst/sfu_session.h"
 
 TestSuite(sfu_inside, .init = pipeline_sfu_init, .fini = session_fini, .timeout = 60);
+TestSuite(sfu_inside_pair, .init = pipeline_sfu_pair_init, .fini = session_fini, .timeout = 60);
 TestSuite(sfu_ice, .init = pipeline_sfu_init, .fini = session_fini, .timeout = 60);
 
 #define MOVED_V4   "192.0.2.99:6001"
@@ -360,4 +362,41 @@ Test(sfu_inside, without_the_sfu_a_listener_is_no_peer)
 	send_inside(record, sizeof(record));
 	expect_only(DP_DROP_PEER_DENIED);
 	expect_nothing_sent();
+}
+
+Test(sfu_inside_pair, what_another_worker_owns_is_charged_once)
+{
+	static const uint8_t rtp[24] = { 0x80, 96 };
+	struct ip_endpoint relayed = endpoint(RELAYED_V4);
+	struct ip_endpoint client = endpoint(CLIENT_V4);
+	struct shm_flow_key key = {
+		.port_be = client.port_be,
+		.local_port_be = endpoint(LISTEN_V4).port_be,
+		.local_idx = LISTENER_V4,
+		.kind = SHM_FLOW_CHANNEL,
+		.channel_be = __builtin_bswap16(CHANNEL),
+	};
+	struct dp_sfu_remote_key remote;
+	struct dp_sfu_client *c;
+	const struct shm_flow *f;
+	uint32_t at;
+
+	open_inside();
+	poll_once();
+	session_open(3, SHM_SFU_TRANSPORT_F_PUBLISHES);
+	c = dp_sfu_client_claim(worker2, 3);
+	cr_assert_not_null(c);
+	remote = dp_sfu_remote_key(&relayed, LISTENER_V4, endpoint(LISTEN_V4).port_be);
+	dp_sfu_remote_prove(worker2, c, &remote);
+	send_inside(rtp, sizeof(rtp));
+	poll_once();
+	cr_assert_eq(counted(DP_COUNTER_SFU_PASSED), 1);
+	cr_assert_eq(worker2->state->counter[DP_DROP_SFU_NO_KEYS], 1);
+	memcpy(key.address, client.address.bytes, 16);
+	f = shm_flow_lookup(&worker->shared->flows, &key);
+	cr_assert_not_null(f);
+	at = dp_flow_idx(worker, f);
+	cr_assert_eq(worker->usage[at].pkts, 1);
+	cr_assert_eq(worker2->usage[at].pkts, 0);
+	cr_assert_eq(worker2->state->counter[DP_COUNTER_UP_CHANNEL], 0);
 }
