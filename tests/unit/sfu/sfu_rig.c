@@ -12,10 +12,17 @@
 
 static char directory[64];
 
+// Each test is a process of its own; configurations live as long as it, because tests hold several at once.
+#define CONFIGS_MAX 16
+static struct config *configs[CONFIGS_MAX];
+static uint32_t n_configs;
+
 struct config *sfu_rig_config(void)
 {
 	struct config *c = calloc(1, sizeof(*c));
 
+	cr_assert_lt(n_configs, CONFIGS_MAX);
+	configs[n_configs++] = c;
 	strcpy(c->instance, INSTANCE);
 	c->realm = strdup("lab.turnpike");
 	c->listeners = calloc(2, sizeof(*c->listeners));
