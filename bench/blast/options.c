@@ -184,7 +184,7 @@ static int load_option_set(int opt, const char *arg, struct blast_options *out)
 		return 0;
 	case OPT_QUIET:
 		out->is_quiet = true;
-		break;
+		return 0;
 	case OPT_HOLD:
 		out->is_held = true;
 		return 0;
