@@ -183,9 +183,9 @@ static void count_rx(struct dp_worker *w, const struct dp_sfu_client *c, uint32_
 static bool take(struct dp_worker *w, struct dp_sfu_client *c, struct rte_mbuf *m, uint64_t index)
 {
 	struct dp_sfu_media *media = dp_sfu_media(m);
-	struct shm_sfu_ingress_state *in;
-	struct replay_window *window;
-	struct dp_sfu_stream *s;
+	struct shm_sfu_ingress_state *in = NULL; // these three are set with a stream
+	struct replay_window *window = NULL;
+	struct dp_sfu_stream *s = NULL;
 	struct rtp_view rtp;
 	bool is_rtx = false;
 	int32_t twcc;
