@@ -291,6 +291,11 @@ static void stop(void)
 	sd_notify(0, "STOPPING=1");
 	__atomic_store_n(&shared.stop, 1, __ATOMIC_RELAXED);
 	rte_eal_mp_wait_lcore();
+	// Keys are wiped with them.
+	for (uint32_t i = 0; i < settings.n_workers; i++)
+		dp_worker_destroy(workers[i]);
+	if (shared.sfu != NULL)
+		dp_sfu_shared_destroy(shared.sfu);
 	for (uint32_t i = 0; i < shared.n_ports; i++) {
 		filter_stays |= shared.port[i].is_af_xdp;
 		dp_port_close(&shared.port[i]);

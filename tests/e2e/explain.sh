@@ -1,7 +1,8 @@
 #!/bin/bash
 # `turnpikectl explain` names the true cause: each fault is really there when it is asked about.
 . "$(dirname "$0")/lab_session.bash"
-lab_session_start
+# Without an SFU: with one, its listeners are peers that a client may ask for.
+lab_session_start --relay-only
 peer_start
 
 # explained REASON ARGUMENTS…: the verdict must be a drop for that reason, with a remedy. Sets `answer`.
