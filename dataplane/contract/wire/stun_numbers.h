@@ -48,11 +48,15 @@
 #define ICE_ATTR_USE_CANDIDATE              0x0025
 #define TURN_ATTR_CONNECTION_ID             0x002A
 #define TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY 0x8000
+#define TURN_ATTR_ADDRESS_ERROR_CODE        0x8001
+#define STUN_ATTR_ALTERNATE_DOMAIN          0x8003
 #define STUN_ATTR_SOFTWARE                  0x8022
 #define STUN_ATTR_ALTERNATE_SERVER          0x8023
 #define STUN_ATTR_FINGERPRINT               0x8028
 #define ICE_ATTR_CONTROLLED                 0x8029
 #define ICE_ATTR_CONTROLLING                0x802A
+#define TURN_ATTR_MOBILITY_TICKET           0x8030
+#define TURN_ATTR_DRAFT_ADDITIONAL_FAMILY   0x8032 // of the draft before RFC 8656, as coturn's client has it
 #define ICE_ATTR_DTLS_IN_STUN               0xC070 // the DTLS handshake inside of checks (SPED)
 #define ICE_ATTR_DTLS_IN_STUN_ACK           0xC071
 
