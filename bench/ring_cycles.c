@@ -122,8 +122,10 @@ static int attach(struct ring_cycles *r, const char *instance)
 	}
 	r->tables = r->tables_segment.base;
 	r->workers = r->workers_segment.base;
-	r->punt = (struct shm_ring *)((uint8_t *)r->rings_segment.base + shm_rings_offset(0, 0));
-	r->inject = (struct shm_ring *)((uint8_t *)r->rings_segment.base + shm_rings_offset(0, 1));
+	r->punt = (struct shm_ring *)((uint8_t *)r->rings_segment.base +
+				      shm_rings_offset(0, SHM_RING_PUNT));
+	r->inject = (struct shm_ring *)((uint8_t *)r->rings_segment.base +
+					shm_rings_offset(0, SHM_RING_INJECT));
 	r->wake_fd = shm_wake_open(instance);
 	settings = &r->tables->settings[r->tables->active_settings & 1];
 	flow_plan_addresses(&r->plan, 0, &a);

@@ -49,7 +49,8 @@ static bool is_listener(const struct table_writer *w, uint8_t local_idx, uint16_
 static void inject(struct punt *p, uint32_t worker_idx, const struct turn_request *request,
 		   const uint8_t *answer, size_t answer_bytes)
 {
-	struct shm_datagram *d = shm_ring_reserve(table_writer_ring(p->tables, worker_idx, 1));
+	struct shm_datagram *d =
+		shm_ring_reserve(table_writer_ring(p->tables, worker_idx, SHM_RING_INJECT));
 
 	if (d == NULL) {
 		p->stats.n_inject_full++;
@@ -65,7 +66,7 @@ static void inject(struct punt *p, uint32_t worker_idx, const struct turn_reques
 	d->at_ns = request->now_ns;
 	d->length_bytes = (uint16_t)answer_bytes;
 	memcpy(d->data, answer, answer_bytes);
-	shm_ring_commit(table_writer_ring(p->tables, worker_idx, 1));
+	shm_ring_commit(table_writer_ring(p->tables, worker_idx, SHM_RING_INJECT));
 	p->stats.n_answers++;
 }
 
@@ -105,7 +106,7 @@ uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
 	uint32_t n_all = 0;
 
 	for (uint32_t i = 0; i < p->tables->n_workers_max; i++) {
-		struct shm_ring *ring = table_writer_ring(p->tables, i, 0);
+		struct shm_ring *ring = table_writer_ring(p->tables, i, SHM_RING_PUNT);
 
 		for (uint32_t n = 0; n < PUNT_BATCH; n++) {
 			const struct shm_datagram *d;
@@ -135,7 +136,7 @@ static bool prepare_sleep(struct punt *p)
 	bool may_sleep = true;
 
 	for (uint32_t i = 0; i < p->tables->n_workers_max; i++)
-		may_sleep &= shm_ring_prepare_sleep(table_writer_ring(p->tables, i, 0));
+		may_sleep &= shm_ring_prepare_sleep(table_writer_ring(p->tables, i, SHM_RING_PUNT));
 	return may_sleep;
 }
 

@@ -283,6 +283,16 @@ void table_writer_allocation_free(struct table_writer *w, uint32_t idx)
 	w->free_allocation[w->n_free_allocations++] = idx;
 }
 
+void table_writer_limit_set(struct table_writer *w, uint32_t idx, const struct shm_limit *l)
+{
+	struct shm_limit *to = &w->limits[idx];
+
+	__atomic_store_n(&to->bytes_per_s, l->bytes_per_s, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->user_bytes_per_s, l->user_bytes_per_s, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->user_idx, l->user_idx, __ATOMIC_RELAXED);
+	__atomic_store_n(&to->realm_idx, l->realm_idx, __ATOMIC_RELAXED);
+}
+
 int table_writer_local_find(const struct table_writer *w, const struct ip_address *a)
 {
 	for (uint32_t i = 0; i < w->settings.n_locals; i++) {

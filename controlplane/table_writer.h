@@ -1,8 +1,8 @@
 // The only code that writes the shared tables: it creates or adopts an instance's segments,
 // publishes settings, flows, neighbours and allocation records, and gives withdrawn flows back once
 // every worker has passed them. One thread: the control plane's loop (or a test, or a bench). It
-// writes the segments `tables` and `keys`, the consumer end of the punt rings and the producer end
-// of the inject rings; `workers` it maps read-only.
+// writes the segments `tables` and `keys`, the consumer end of the punt and stream rings and the
+// producer end of the inject rings; `workers` it maps read-only.
 #ifndef TP_TABLE_WRITER_H
 #define TP_TABLE_WRITER_H
 
@@ -55,6 +55,7 @@ struct table_writer {
 	struct shm_tables *tables;
 	const struct shm_workers *workers;
 	struct shm_keys *keys;
+	struct shm_limit *limits; // by allocation slot, in `tables`
 	struct shm_flow_writer flows;
 	struct shm_settings settings; // in force; a copy of what the dataplane reads
 	enum table_writer_origin origin;
@@ -153,6 +154,12 @@ static inline struct shm_allocation *table_writer_allocation(const struct table_
 	return &w->keys->allocation[idx];
 }
 
+// ---- limits
+
+// Stores each word of an allocation's limits for the dataplane; 0 <= idx <= n_allocations_max. Flows that are to be limited
+// carry SHM_FLOW_F_LIMITED besides.
+void table_writer_limit_set(struct table_writer *w, uint32_t idx, const struct shm_limit *l);
+
 // ---- neighbours
 
 // The entry of a next hop on a kernel interface (ifindex 0: static or learned), one user more. 0
@@ -179,10 +186,10 @@ void table_writer_neighbours_recount(struct table_writer *w);
 // ---- rings
 
 static inline struct shm_ring *table_writer_ring(const struct table_writer *w, uint32_t worker_idx,
-						 uint32_t inject)
+						 enum shm_ring_kind kind)
 {
 	return (struct shm_ring *)((uint8_t *)w->rings_segment.base +
-				   shm_rings_offset(worker_idx, inject));
+				   shm_rings_offset(worker_idx, kind));
 }
 
 #endif

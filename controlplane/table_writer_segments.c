@@ -26,6 +26,16 @@ size_t table_writer_keys_bytes(uint32_t n_allocations_max, uint32_t n_entries, s
 	       ((size_t)n_allocations_max + 1) * sizeof(struct table_writer_totals);
 }
 
+// The flow table, then the limits of each allocation.
+static size_t tables_bytes(const struct table_writer *w, struct shm_turn_table *placement,
+			   size_t *limits_offset)
+{
+	*limits_offset = sizeof(struct shm_tables) +
+			 shm_turn_table_size(sizeof(struct shm_tables), w->n_entries, placement);
+	*limits_offset = (*limits_offset + 63) & ~(size_t)63;
+	return *limits_offset + ((size_t)w->n_allocations_max + 1) * sizeof(struct shm_limit);
+}
+
 void table_writer_segments_detach(struct table_writer *w)
 {
 	struct shm_segment *segments[] = { &w->tables_segment,    &w->workers_segment,
@@ -99,7 +109,8 @@ static int create_for_workers(struct table_writer *w, const struct config *confi
 	w->n_workers_max = config->n_workers;
 	*what = "rings";
 	return shm_segment_create(config->instance, SHM_SEGMENT_RINGS,
-				  shm_rings_offset(config->n_workers, 0), &w->rings_segment);
+				  shm_rings_offset(config->n_workers, SHM_RING_PUNT),
+				  &w->rings_segment);
 }
 
 // `tables` is published last: a dataplane that finds it finds the others as well.
@@ -111,13 +122,12 @@ int table_writer_segments_create(struct table_writer *w, const struct config *co
 					   &w->sfu_segment,     &w->rings_segment,
 					   &w->workers_segment, &w->tables_segment };
 	struct shm_turn_table placement = { 0 };
-	size_t base_offset, totals_offset, turn_bytes;
+	size_t base_offset, totals_offset, limits_offset;
 	const char *what = "tables";
 	int ret;
 
-	turn_bytes = shm_turn_table_size(sizeof(struct shm_tables), w->n_entries, &placement);
 	ret = shm_segment_create(config->instance, SHM_SEGMENT_TABLES,
-				 sizeof(struct shm_tables) + turn_bytes, &w->tables_segment);
+				 tables_bytes(w, &placement, &limits_offset), &w->tables_segment);
 	if (ret < 0)
 		goto fail;
 	ret = create_for_workers(w, config, &what);
@@ -139,6 +149,9 @@ int table_writer_segments_create(struct table_writer *w, const struct config *co
 	w->keys->n_allocations = w->n_allocations_max + 1;
 	w->tables = w->tables_segment.base;
 	w->tables->turn = placement;
+	w->tables->limits_offset = limits_offset;
+	w->tables->n_limits = w->n_allocations_max + 1;
+	w->limits = (struct shm_limit *)((uint8_t *)w->tables + limits_offset);
 	if (RAND_bytes((unsigned char *)w->tables->turn.hash_seed,
 		       sizeof(w->tables->turn.hash_seed)) != 1) {
 		ret = -EIO;
@@ -197,14 +210,16 @@ static bool sizes_agree(const struct table_writer *w, const struct config *confi
 {
 	const struct shm_workers *workers = w->workers_segment.base;
 	struct shm_turn_table placement = { 0 };
-	size_t base_offset, totals_offset;
+	size_t base_offset, totals_offset, limits_offset;
+	uint32_t n_limits;
 
 	// Files are rounded up to large pages.
 	return w->tables->turn.n_entries == w->n_entries &&
 	       w->keys->n_allocations == w->n_allocations_max + 1 &&
-	       w->tables_segment.size_bytes >=
-		       sizeof(struct shm_tables) + shm_turn_table_size(sizeof(struct shm_tables),
-								       w->n_entries, &placement) &&
+	       w->tables_segment.size_bytes >= tables_bytes(w, &placement, &limits_offset) &&
+	       w->tables->limits_offset == limits_offset &&
+	       shm_limits_view(w->tables, w->tables_segment.size_bytes, &n_limits) != NULL &&
+	       n_limits == w->n_allocations_max + 1 &&
 	       w->keys_segment.size_bytes >= table_writer_keys_bytes(w->n_allocations_max,
 								     w->n_entries, &base_offset,
 								     &totals_offset) &&
@@ -212,7 +227,7 @@ static bool sizes_agree(const struct table_writer *w, const struct config *confi
 	       workers->usage_offset == sizeof(struct shm_workers) &&
 	       workers->n_workers <= SHM_WORKERS_MAX &&
 	       w->workers_segment.size_bytes >= workers_bytes(workers->n_workers, w->n_entries) &&
-	       w->rings_segment.size_bytes >= shm_rings_offset(workers->n_workers, 0);
+	       w->rings_segment.size_bytes >= shm_rings_offset(workers->n_workers, SHM_RING_PUNT);
 }
 
 // Attaches what a predecessor left. 0, or -errno with the sentence; nothing stays attached then.
@@ -255,6 +270,7 @@ int table_writer_segments_adopt(struct table_writer *w, const struct config *con
 		table_writer_segments_detach(w);
 		return -EPROTO;
 	}
+	w->limits = (struct shm_limit *)((uint8_t *)w->tables + w->tables->limits_offset);
 	ret = table_writer_sfu_segments_adopt(w, config, error, error_bytes);
 	if (ret < 0) {
 		discard_new(w);

@@ -107,13 +107,13 @@ static int settings_build(const struct table_writer *w, const struct config *con
 	memset(out, 0, sizeof(*out));
 	if (config->n_ports > SHM_PORTS_MAX || config->n_listeners > SHM_LISTENERS_MAX ||
 	    config->n_peer_rules > SHM_PEER_RULES_MAX || config->n_workers > SHM_WORKERS_MAX ||
-	    strlen(config->realm) >= sizeof(out->realm)) {
+	    strlen(config->realm) >= sizeof(out->realm[0].name)) {
 		snprintf(error, error_bytes,
 			 "the configuration has more than %d ports, %d listeners, %d peer rules or "
 			 "%d "
 			 "workers, or a realm of more than %zu bytes; take some away",
 			 SHM_PORTS_MAX, SHM_LISTENERS_MAX, SHM_PEER_RULES_MAX, SHM_WORKERS_MAX,
-			 sizeof(out->realm) - 1);
+			 sizeof(out->realm[0].name) - 1);
 		return -ENOSPC;
 	}
 	out->n_workers =
@@ -126,8 +126,9 @@ static int settings_build(const struct table_writer *w, const struct config *con
 	out->punt_per_source_per_sec = config->punt_per_source_per_sec;
 	out->punt_burst_pkts = config->punt_burst_pkts;
 	out->memory_mb = config->memory_mb;
-	out->realm_bytes = (uint32_t)strlen(config->realm);
-	memcpy(out->realm, config->realm, out->realm_bytes);
+	out->n_realms = 1;
+	out->realm[0].name_bytes = (uint32_t)strlen(config->realm);
+	memcpy(out->realm[0].name, config->realm, out->realm[0].name_bytes);
 	memcpy(out->worker_cpu, config->worker_cpu, sizeof(out->worker_cpu));
 	ret = secret_set(out, old, config);
 	if (ret < 0) {
@@ -156,6 +157,7 @@ static int settings_build(const struct table_writer *w, const struct config *con
 		out->local[ret].port_idx = port_of_address(config, interfaces, &e->address);
 		out->listener[i].local_idx = (uint8_t)ret;
 		out->listener[i].port_be = e->port_be;
+		out->listener[i].other_idx = SHM_LISTENER_NONE;
 	}
 	for (uint32_t i = 0; i < config->n_relays; i++) {
 		const struct ip_address *a = &config->relays[i].address;
@@ -174,6 +176,7 @@ static int settings_build(const struct table_writer *w, const struct config *con
 		memcpy(out->peer_rule[i].address, r->prefix.address.bytes, 16);
 		out->peer_rule[i].length_bits = r->prefix.length_bits;
 		out->peer_rule[i].action = r->action;
+		out->peer_rule[i].realm_idx = SHM_REALM_ANY;
 	}
 	if (interfaces != NULL)
 		freeifaddrs(interfaces);
@@ -231,7 +234,11 @@ static uint64_t locals_named(const struct table_writer *w)
 
 		if (__atomic_load_n(&a->state, __ATOMIC_ACQUIRE) != SHM_ALLOCATION_LIVE)
 			continue;
-		named |= 1ull << (a->server_idx & 63) | 1ull << (a->relay_idx & 63);
+		named |= 1ull << (a->relay_idx & 63);
+		if (a->server_idx != SHM_LOCAL_STREAM)
+			named |= 1ull << (a->server_idx & 63);
+		if (a->relay2_port_be != 0)
+			named |= 1ull << (a->relay2_idx & 63);
 	}
 	return named;
 }

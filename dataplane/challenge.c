@@ -56,8 +56,8 @@ static void answer(struct dp_worker *w, struct dp_packet *p, uint16_t code)
 	else
 		out_bytes = challenge_build(&p->stun, code, w->settings.challenge_secret,
 					    w->now_ns + w->wall_off_ns, &p->view.source,
-					    w->settings.realm, w->settings.realm_bytes, out,
-					    sizeof(out));
+					    w->settings.realm[0].name,
+					    w->settings.realm[0].name_bytes, out, sizeof(out));
 	s = dp_source_get(&w->sources, &p->view.source.address, w->now_ns, w->settings.punt_per_sec,
 			  w->settings.punt_burst_pkts);
 	if (!dp_source_may_answer(s, p->view.payload_bytes, (uint32_t)out_bytes)) {

@@ -358,6 +358,8 @@ static int run(char **argv, const char *instance, bool no_huge)
 	shared.rings = segments.rings;
 	shared.wake_fd = segments.wake_fd;
 	shared.flows = segments.flows;
+	shared.limits = segments.limits;
+	shared.n_limits = segments.n_limits;
 	shared.usage = segments.usage;
 	shared.n_workers = settings.n_workers;
 	ret = open_ports(run_dir);

@@ -97,6 +97,9 @@ int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **wh
 	    shm_flow_view_init(&s->flows, s->tables, s->tables_segment.size_bytes,
 			       &s->tables->turn) < 0)
 		return -EINVAL;
+	s->limits = shm_limits_view(s->tables, s->tables_segment.size_bytes, &s->n_limits);
+	if (s->limits == NULL)
+		return -EINVAL;
 	*why = "workers";
 	if (s->workers_segment.size_bytes < sizeof(*s->workers))
 		return -EINVAL;
@@ -110,7 +113,7 @@ int dp_segments_check(struct dp_segments *s, uint32_t n_workers, const char **wh
 		return -EINVAL;
 	s->usage = (void *)((uint8_t *)s->workers + usage_offset);
 	*why = "rings";
-	if (s->rings_segment.size_bytes < shm_rings_offset(n_workers, 0))
+	if (s->rings_segment.size_bytes < shm_rings_offset(n_workers, SHM_RING_PUNT))
 		return -EINVAL;
 	return check_sfu(s, why);
 }

@@ -18,6 +18,8 @@ struct dp_segments {
 	struct shm_workers *workers;
 	uint8_t *rings;
 	struct shm_flow_view flows;
+	const struct shm_limit *limits; // by allocation_idx
+	uint32_t n_limits;
 	struct shm_usage *usage; // n_entries per worker
 	struct shm_sfu_view sfu;
 	struct shm_sfu_state_view sfu_state;

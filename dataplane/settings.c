@@ -52,7 +52,7 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 		raw->punt_burst_pkts > 0 ? raw->punt_burst_pkts : raw->punt_per_source_per_sec;
 	s->channel_max = raw->flags & SHM_SETTINGS_F_RFC5766_CHANNELS ? TURN_CHANNEL_RFC5766_MAX
 								      : TURN_CHANNEL_MAX;
-	s->realm_bytes = raw->realm_bytes;
+	s->n_realms = raw->n_realms;
 	memcpy(s->realm, raw->realm, sizeof(s->realm));
 	memcpy(s->challenge_secret, raw->challenge_secret, sizeof(s->challenge_secret));
 

@@ -30,8 +30,8 @@ struct dp_settings {
 	uint16_t channel_max;
 	uint32_t punt_per_sec;
 	uint32_t punt_burst_pkts;
-	uint32_t realm_bytes;
-	char realm[sizeof(((struct shm_settings *)0)->realm)];
+	struct shm_realm realm[SHM_REALMS_MAX];
+	uint32_t n_realms;
 	uint8_t challenge_secret[16];
 	uint8_t local_slot[DP_LOCAL_SLOTS];              // local_idx by address, open addressing
 	struct ip_address local_address[SHM_LOCALS_MAX]; // those of `local`, side by side

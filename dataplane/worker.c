@@ -109,8 +109,9 @@ int dp_worker_create(struct dp_shared *shared, uint32_t worker_idx, struct dp_wo
 
 	w->state = &ws->worker[worker_idx];
 	w->usage = shared->usage + worker_idx * n_entries;
-	w->punt = (void *)(shared->rings + shm_rings_offset(worker_idx, 0));
-	w->inject = (void *)(shared->rings + shm_rings_offset(worker_idx, 1));
+	w->punt = (void *)(shared->rings + shm_rings_offset(worker_idx, SHM_RING_PUNT));
+	w->inject = (void *)(shared->rings + shm_rings_offset(worker_idx, SHM_RING_INJECT));
+	w->stream = (void *)(shared->rings + shm_rings_offset(worker_idx, SHM_RING_STREAM));
 	w->busy_tsc = w->state->busy_tsc;
 	w->total_tsc = w->state->total_tsc;
 

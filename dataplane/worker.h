@@ -67,6 +67,8 @@ struct dp_shared {
 	struct rte_mempool *pool;
 	int wake_fd; // FIFO toward the control plane, -1 without
 	struct shm_flow_view flows;
+	const struct shm_limit *limits; // by allocation_idx
+	uint32_t n_limits;
 	struct shm_usage *usage;   // flows.n_entries per worker
 	uint32_t stop;             // set by the main thread; atomic
 	struct dp_sfu_shared *sfu; // NULL: none is configured
@@ -104,6 +106,7 @@ struct dp_worker {
 	uint64_t verdict_seed;
 	struct shm_ring *punt;
 	struct shm_ring *inject;
+	struct shm_ring *stream; // toward clients whose sockets the control plane has
 
 	struct rte_ip_frag_tbl *fragments;
 	struct rte_ip_frag_death_row death_row;

@@ -21,7 +21,7 @@ static void on_send(void *context, const uint8_t *datagram, size_t n_bytes)
 {
 	struct sfu_session *session = context;
 	struct sfu *s = session->sfu;
-	struct shm_ring *ring = table_writer_ring(s->tables, worker_of(session), 1);
+	struct shm_ring *ring = table_writer_ring(s->tables, worker_of(session), SHM_RING_INJECT);
 	struct shm_datagram *d = shm_ring_reserve(ring);
 
 	if (d == NULL || n_bytes > SHM_DATAGRAM_BYTES_MAX) {

@@ -132,6 +132,6 @@ size_t turn_answer_challenge(const struct turn_call *c, uint16_t code)
 
 	count_error(c, code);
 	return challenge_build(&c->msg, code, settings->challenge_secret, c->in->wall_ns,
-			       &c->in->client, settings->realm, settings->realm_bytes, c->out,
-			       c->out_bytes);
+			       &c->in->client, settings->realm[0].name,
+			       settings->realm[0].name_bytes, c->out, c->out_bytes);
 }

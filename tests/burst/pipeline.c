@@ -18,6 +18,7 @@
 #include "dataplane/sfu/shared.h"
 
 #define N_ENTRIES   4096
+#define N_LIMITS    4096 // allocations that flows of a test may name
 #define N_PORTS     2
 #define MEDIA_MBUFS 1023
 
@@ -34,7 +35,7 @@ static struct shm_segment rings_segment;
 static bool with_sfu;
 static uint32_t n_workers = 1;
 static struct shm_tables *tables;
-static struct shm_flow_writer writer;
+struct shm_flow_writer writer;
 static uint32_t free_idx[N_ENTRIES];
 static struct shm_flow_retired retired[N_ENTRIES];
 static struct dp_segments attached;
@@ -49,7 +50,7 @@ static const uint8_t hop_mac[][6] = {
 	[HOP_NARROW] = { 2, 0, 0, 0, 0, 0xfa },
 };
 
-static uint64_t now_ns(void)
+uint64_t now_ns(void)
 {
 	struct timespec t;
 
@@ -88,6 +89,7 @@ static void add_rule(const char *prefix, uint8_t action)
 	memcpy(r->address, p.address.bytes, 16);
 	r->length_bits = p.length_bits;
 	r->action = action;
+	r->realm_idx = SHM_REALM_ANY;
 }
 
 static void settings_fill(void)
@@ -99,12 +101,16 @@ static void settings_fill(void)
 		.n_listeners = 2,
 		.punt_per_source_per_sec = 1000,
 		.punt_burst_pkts = 2000,
-		.realm_bytes = sizeof(REALM) - 1,
-		.realm = REALM,
+		.n_realms = 1,
+		.realm = { { .name_bytes = sizeof(REALM) - 1, .name = REALM } },
 		.memory_mb = 20,
 		.challenge_secret = { 1, 2, 3, 4 },
-		.listener = { { .local_idx = LISTENER_V4, .port_be = 0x960d },
-			      { .local_idx = LISTENER_V6, .port_be = 0x960d } },
+		.listener = { { .local_idx = LISTENER_V4,
+				.port_be = 0x960d,
+				.other_idx = SHM_LISTENER_NONE },
+			      { .local_idx = LISTENER_V6,
+				.port_be = 0x960d,
+				.other_idx = SHM_LISTENER_NONE } },
 	};
 	for (uint32_t i = 0; i < N_PORTS; i++) {
 		struct shm_port_settings *p = &settings.port[i];
@@ -135,13 +141,16 @@ static void segments_create(void)
 {
 	uint64_t front = RTE_ALIGN_CEIL(sizeof(struct shm_tables), 64);
 	struct shm_turn_table placement;
-	size_t table_bytes = shm_turn_table_size(front, N_ENTRIES, &placement);
+	size_t table_bytes = RTE_ALIGN_CEIL(shm_turn_table_size(front, N_ENTRIES, &placement), 64);
 	struct shm_workers *ws;
 
-	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_TABLES, front + table_bytes,
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_TABLES,
+					front + table_bytes + N_LIMITS * sizeof(struct shm_limit),
 					&tables_segment),
 		     0);
 	tables = tables_segment.base;
+	tables->limits_offset = front + table_bytes;
+	tables->n_limits = N_LIMITS;
 	for (int i = 0; i < 3; i++)
 		placement.hash_seed[i] = 0x1234567 * (uint64_t)(i + 1);
 	tables->turn = placement;
@@ -164,8 +173,8 @@ static void segments_create(void)
 	ws->usage_offset = sizeof(*ws);
 	ws->n_entries = N_ENTRIES;
 	ws->n_workers = n_workers;
-	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_RINGS, shm_rings_offset(n_workers, 0),
-					&rings_segment),
+	cr_assert_eq(shm_segment_create(INSTANCE, SHM_SEGMENT_RINGS,
+					shm_rings_offset(n_workers, SHM_RING_PUNT), &rings_segment),
 		     0);
 	pipeline_sfu_segments_create(with_sfu);
 	cr_assert_eq(shm_segment_publish(&rings_segment, INSTANCE), 0);
@@ -310,7 +319,7 @@ const struct shm_datagram *punted(uint32_t worker_idx, uint16_t *length_bytes)
 		struct shm_datagram datagram;
 		uint8_t data[SHM_DATAGRAM_BYTES_MAX];
 	} copy;
-	struct shm_ring *r = (void *)(attached.rings + shm_rings_offset(worker_idx, 0));
+	struct shm_ring *r = (void *)(attached.rings + shm_rings_offset(worker_idx, SHM_RING_PUNT));
 	const struct shm_datagram *d = shm_ring_peek(r, length_bytes);
 
 	if (d == NULL)
@@ -318,106 +327,6 @@ const struct shm_datagram *punted(uint32_t worker_idx, uint16_t *length_bytes)
 	memcpy(&copy, d, sizeof(*d) + *length_bytes);
 	shm_ring_release(r);
 	return &copy.datagram;
-}
-
-// ---- what the control plane would program
-
-static uint8_t local_of(const char *text)
-{
-	struct ip_endpoint e = endpoint(text);
-
-	for (uint8_t i = 0; i < LOCALS; i++) {
-		if (memcmp(settings.local[i].address, e.address.bytes, 16) == 0)
-			return i;
-	}
-	cr_assert_fail("not a local address: %s", text);
-	return 0;
-}
-
-static const char *listener_of(const char *client)
-{
-	return client[0] == '[' ? LISTEN_V6 : LISTEN_V4;
-}
-
-static void publish(struct shm_flow *f, bool live)
-{
-	uint32_t idx;
-
-	f->expires_at_ns = live ? now_ns() + 1000000000000 : now_ns() - 1000000000;
-	cr_assert_eq(shm_flow_publish(&writer, f, f->expires_at_ns, &idx), 0);
-}
-
-static void key_set(struct shm_flow_key *k, enum shm_flow_kind kind, const char *far_end,
-		    const char *local)
-{
-	struct ip_endpoint e = endpoint(far_end);
-	struct ip_endpoint l = endpoint(local);
-
-	memset(k, 0, sizeof(*k));
-	memcpy(k->address, e.address.bytes, 16);
-	k->port_be = kind == SHM_FLOW_PERMISSION ? 0 : e.port_be;
-	k->local_port_be = l.port_be;
-	k->local_idx = local_of(local);
-	k->kind = kind;
-}
-
-static void target_set(struct shm_flow *f, const char *to, const char *from)
-{
-	struct ip_endpoint t = endpoint(to);
-	struct ip_endpoint s = endpoint(from);
-
-	memcpy(f->to_address, t.address.bytes, 16);
-	f->to_port_be = t.port_be;
-	f->from_local_idx = local_of(from);
-	f->from_port_be = s.port_be;
-}
-
-void program_allocation(const char *client, const char *relayed, bool live)
-{
-	struct shm_flow f = { 0 };
-
-	key_set(&f.key, SHM_FLOW_ALLOCATION, client, listener_of(client));
-	f.from_local_idx = local_of(relayed);
-	f.from_port_be = endpoint(relayed).port_be;
-	publish(&f, live);
-}
-
-void program_permission(const char *client, const char *relayed, const char *peer, bool live)
-{
-	struct shm_flow f = { 0 };
-
-	key_set(&f.key, SHM_FLOW_PERMISSION, peer, relayed);
-	target_set(&f, client, listener_of(client));
-	f.neighbour_idx = hop_client;
-	f.peer_neighbour_idx = hop_peer;
-	publish(&f, live);
-}
-
-void program_channel(const char *client, const char *relayed, const char *peer, uint16_t channel,
-		     bool live)
-{
-	struct shm_flow up = { 0 };
-	struct shm_flow down = { 0 };
-
-	key_set(&up.key, SHM_FLOW_CHANNEL, client, listener_of(client));
-	up.key.channel_be = __builtin_bswap16(channel);
-	up.channel_be = up.key.channel_be;
-	target_set(&up, peer, relayed);
-	up.neighbour_idx = hop_peer;
-	publish(&up, live);
-
-	key_set(&down.key, SHM_FLOW_PEER, peer, relayed);
-	down.channel_be = __builtin_bswap16(channel);
-	target_set(&down, client, listener_of(client));
-	down.neighbour_idx = hop_client;
-	publish(&down, live);
-}
-
-void program_flow(const char *client, const char *relayed, const char *peer, uint16_t channel)
-{
-	program_allocation(client, relayed, true);
-	program_permission(client, relayed, peer, true);
-	program_channel(client, relayed, peer, channel, true);
 }
 
 struct shm_usage usage_of(const struct shm_flow_key *key)

@@ -56,6 +56,7 @@ struct dress {
 extern struct dp_worker *worker;  // the first
 extern struct dp_worker *worker2; // NULL but for pipeline_sfu_pair_init
 extern struct shm_settings settings;
+extern struct shm_flow_writer writer;
 
 // Criterion's .init and .fini.
 void pipeline_init(void);
@@ -100,6 +101,8 @@ void program_channel(const char *client, const char *relayed, const char *peer, 
 void program_flow(const char *client, const char *relayed, const char *peer, uint16_t channel);
 extern uint16_t hop_client;
 extern uint16_t hop_peer;
+
+uint64_t now_ns(void); // CLOCK_MONOTONIC
 
 // ---- frames
 

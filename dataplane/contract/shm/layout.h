@@ -3,7 +3,7 @@
 // All segments are created by the control plane and only attached by the dataplane:
 //   tables   cp writes, dp maps read-only: settings, flow table, neighbour table
 //   workers  dp writes, cp maps read-only: worker state, counters, usage per flow
-//   rings    one punt and one inject ring per worker, each side writes its own end
+//   rings    a punt, an inject and a stream ring per worker, each side writes its own end
 //   keys     cp only, mode 0600, never dumped: allocations with their credentials, for adoption
 //   sfu      cp writes, dp maps read-only: transports, tracks, subscriptions, fan-out lists
 //   srtp     cp writes, dp maps read-only, mode 0600, never dumped: ICE passwords and SRTP keys
@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 // Bump with any change below dataplane/contract/shm; the lint suite compares the golden fingerprint.
-#define SHM_LAYOUT_VERSION 3u
+#define SHM_LAYOUT_VERSION 4u
 #define SHM_MAGIC          0x31656b69506e7254ull
 
 #define SHM_INSTANCE_NAME_MAX 32
@@ -28,6 +28,7 @@
 #define SHM_LOCALS_MAX        64
 #define SHM_LISTENERS_MAX     32
 #define SHM_PEER_RULES_MAX    128
+#define SHM_REALMS_MAX        8
 #define SHM_CACHE_LINE        64
 
 // Head of every segment.

@@ -14,10 +14,21 @@
 enum shm_datagram_kind {
 	SHM_DATAGRAM_NONE = 0,
 	SHM_DATAGRAM_STUN, // a request for the control plane, or its answer
-	SHM_DATAGRAM_DTLS, // records of a transport of the SFU, both ways; injected ones go where the transport is now
+	SHM_DATAGRAM_DTLS, // records, both ways: of a transport of the SFU, injected ones go where it is now; with transport_idx 0 of
+			   // TURN over DTLS
 	SHM_DATAGRAM_SFU_EVENT,    // punt: one byte, enum shm_sfu_event
 	SHM_DATAGRAM_SFU_FEEDBACK, // punt: array of struct shm_sfu_feedback
+	SHM_DATAGRAM_STREAM, // one TURN message of a client whose socket the control plane has: inject from it (ChannelData or Send
+			     // indication), stream ring to it; `remote` is its shm_stream_address
 	SHM_DATAGRAM_KIND_COUNT
+};
+
+// The rings of a worker.
+enum shm_ring_kind {
+	SHM_RING_PUNT = 0, // to the control plane: requests, DTLS records, events
+	SHM_RING_INJECT,   // from it
+	SHM_RING_STREAM,   // to it: data for clients whose sockets it has
+	SHM_RING_COUNT
 };
 
 #define SHM_DATAGRAM_F_ESTABLISHED 0x01 // punt: its 5-tuple has an allocation
@@ -30,7 +41,7 @@ enum shm_datagram_kind {
 //  20    1 local_idx       producer  index into settings.local
 //  21    1 kind            producer  enum shm_datagram_kind
 //  22    1 flags           producer  SHM_DATAGRAM_F_*
-//  23    1 reserved        producer  0
+//  23    1 traffic_class   producer  STREAM, inject: DSCP of the connection, in place
 //  24    8 l2_word         producer  as in neighbour_table.h; inject: where to send it
 //  32    8 at_ns           producer  CLOCK_MONOTONIC of reception
 //  40    2 length_bytes    producer  of data
@@ -44,7 +55,7 @@ struct shm_datagram {
 	uint8_t local_idx;
 	uint8_t kind;
 	uint8_t flags;
-	uint8_t reserved;
+	uint8_t traffic_class;
 	uint64_t l2_word;
 	uint64_t at_ns;
 	uint16_t length_bytes;

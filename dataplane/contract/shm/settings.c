@@ -15,6 +15,12 @@ static bool text_ends(const char *text, size_t field_bytes)
 	return memchr(text, 0, field_bytes) != NULL;
 }
 
+// That many bytes, then its end: no shorter and no longer text.
+static bool text_is_long(const char *text, size_t field_bytes, uint32_t text_bytes)
+{
+	return text_bytes < field_bytes && memchr(text, 0, field_bytes) == text + text_bytes;
+}
+
 static const char *check_counts(const struct shm_settings *s)
 {
 	if (s->n_workers == 0 || s->n_workers > SHM_WORKERS_MAX)
@@ -31,15 +37,14 @@ static const char *check_counts(const struct shm_settings *s)
 		return "n_peer_rules";
 	if (s->punt_per_source_per_sec != 0 && s->punt_burst_pkts == 0)
 		return "punt_burst_pkts";
-	if (s->flags & ~(uint32_t)SHM_SETTINGS_F_RFC5766_CHANNELS)
+	if (s->flags & ~(uint32_t)SHM_SETTINGS_F_ALL)
 		return "flags";
-	if (s->realm_bytes >= sizeof(s->realm))
-		return "realm_bytes";
+	if (s->n_realms == 0 || s->n_realms > SHM_REALMS_MAX)
+		return "n_realms";
 	if (s->memory_mb > SETTINGS_MEMORY_MB_MAX)
 		return "memory_mb";
-	// The bytes of the realm, then its end: no shorter and no longer text.
-	if (memchr(s->realm, 0, sizeof(s->realm)) != s->realm + s->realm_bytes)
-		return "realm";
+	if (!text_is_long(s->oauth_name, sizeof(s->oauth_name), s->oauth_name_bytes))
+		return "oauth_name";
 	for (uint32_t i = 0; i < s->n_workers; i++)
 		if (s->worker_cpu[i] != UINT32_MAX && s->worker_cpu[i] >= SETTINGS_CPUS_MAX)
 			return "worker_cpu";
@@ -84,15 +89,21 @@ static const char *check_listener(const struct shm_settings *s, const struct shm
 		return "listener.local_idx";
 	if (l->port_be == 0)
 		return "listener.port_be";
+	if (l->realm_idx >= s->n_realms)
+		return "listener.realm_idx";
+	if (l->other_idx != SHM_LISTENER_NONE && l->other_idx >= s->n_listeners)
+		return "listener.other_idx";
 	return NULL;
 }
 
-static const char *check_peer_rule(const struct shm_peer_rule *r)
+static const char *check_peer_rule(const struct shm_settings *s, const struct shm_peer_rule *r)
 {
 	if (r->length_bits > 128)
 		return "peer_rule.length_bits";
 	if (r->action != SHM_PEER_ALLOW && r->action != SHM_PEER_DENY)
 		return "peer_rule.action";
+	if (r->realm_idx != SHM_REALM_ANY && r->realm_idx >= s->n_realms)
+		return "peer_rule.realm_idx";
 	return NULL;
 }
 
@@ -101,6 +112,10 @@ int shm_settings_check(const struct shm_settings *copy, const char **why)
 	const char *bad = check_counts(copy);
 
 	// The counts come first: they bound the walks below.
+	for (uint32_t i = 0; !bad && i < copy->n_realms; i++)
+		if (!text_is_long(copy->realm[i].name, sizeof(copy->realm[i].name),
+				  copy->realm[i].name_bytes))
+			bad = "realm";
 	for (uint32_t i = 0; !bad && i < copy->n_ports; i++)
 		bad = check_port(&copy->port[i]);
 	for (uint32_t i = 0; !bad && i < copy->n_locals; i++)
@@ -108,7 +123,7 @@ int shm_settings_check(const struct shm_settings *copy, const char **why)
 	for (uint32_t i = 0; !bad && i < copy->n_listeners; i++)
 		bad = check_listener(copy, &copy->listener[i]);
 	for (uint32_t i = 0; !bad && i < copy->n_peer_rules; i++)
-		bad = check_peer_rule(&copy->peer_rule[i]);
+		bad = check_peer_rule(copy, &copy->peer_rule[i]);
 	if (!bad)
 		return 0;
 	if (why)

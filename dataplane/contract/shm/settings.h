@@ -54,20 +54,38 @@ struct shm_local {
 };
 static_assert(sizeof(struct shm_local) == 24, "bump SHM_LAYOUT_VERSION");
 
+#define SHM_LISTENER_NONE 0xff
+
 // A UDP listener.
 // off size field           writer meaning
 //   0    1 local_idx       cp
-//   1    1 reserved        cp     0
+//   1    1 realm_idx       cp     that it challenges with
 //   2    2 port_be         cp
+//   4    1 other_idx       cp     the listener with other address and other port (RFC 5780 OTHER-ADDRESS), or SHM_LISTENER_NONE
+//   5    3 reserved        cp     0
 struct shm_listener {
 	uint8_t local_idx;
-	uint8_t reserved;
+	uint8_t realm_idx;
 	uint16_t port_be;
+	uint8_t other_idx;
+	uint8_t reserved[3];
 };
-static_assert(sizeof(struct shm_listener) == 4, "bump SHM_LAYOUT_VERSION");
+static_assert(sizeof(struct shm_listener) == 8, "bump SHM_LAYOUT_VERSION");
+
+// A realm of users, with a policy of its own. The first is the default.
+// off size field           writer meaning
+//   0    4 name_bytes      cp     ..123
+//   4  124 name            cp     NUL-terminated
+struct shm_realm {
+	uint32_t name_bytes;
+	char name[124];
+};
+static_assert(sizeof(struct shm_realm) == 128, "bump SHM_LAYOUT_VERSION");
 
 #define SHM_PEER_ALLOW 1
 #define SHM_PEER_DENY  2
+
+#define SHM_REALM_ANY 0xff // a rule of every realm
 
 // A rule about peers: the longest matching prefix decides, deny before allow at equal length; without a
 // match only globally reachable addresses are allowed.
@@ -75,12 +93,14 @@ static_assert(sizeof(struct shm_listener) == 4, "bump SHM_LAYOUT_VERSION");
 //   0   16 address         cp     network order, IPv4-mapped
 //  16    1 length_bits     cp     of the mapped form: 96 + n for IPv4
 //  17    1 action          cp     SHM_PEER_*
-//  18    6 reserved        cp     0
+//  18    1 realm_idx       cp     whose allocations it is about, or SHM_REALM_ANY
+//  19    5 reserved        cp     0
 struct shm_peer_rule {
 	uint8_t address[16];
 	uint8_t length_bits;
 	uint8_t action;
-	uint8_t reserved[6];
+	uint8_t realm_idx;
+	uint8_t reserved[5];
 };
 static_assert(sizeof(struct shm_peer_rule) == 24, "bump SHM_LAYOUT_VERSION");
 
@@ -91,6 +111,10 @@ enum shm_idle {
 };
 
 #define SHM_SETTINGS_F_RFC5766_CHANNELS 0x01 // channel numbers up to 0x7FFF, not only RFC 8656's
+#define SHM_SETTINGS_F_DTLS             0x02 // TURN over DTLS (RFC 7350): records from strangers are punted
+#define SHM_SETTINGS_F_SHA256           0x04 // challenges offer PASSWORD-ALGORITHMS (RFC 8489 §9.2.1)
+#define SHM_SETTINGS_F_USERHASH         0x08 // and say that USERHASH is understood (RFC 8489 §9.2)
+#define SHM_SETTINGS_F_ALL              0x0f
 
 // off  size field                    writer meaning
 //   0     4 n_workers                cp     1..SHM_WORKERS_MAX
@@ -101,17 +125,19 @@ enum shm_idle {
 //  20     4 n_peer_rules             cp     ..SHM_PEER_RULES_MAX
 //  24     4 punt_per_source_per_sec  cp     token bucket per source prefix (/32, /64); 0 = no limit
 //  28     4 punt_burst_pkts          cp     size of that bucket
-//  32     4 realm_bytes              cp     ..127
+//  32     4 n_realms                 cp     1..SHM_REALMS_MAX
 //  36     4 memory_mb                cp     EAL memory for mbufs
 //  40    16 challenge_secret         cp     key of nonces, wire/challenge.h
-//  56   128 realm                    cp
-// 184    64 worker_cpu               cp     CPU of worker i, uint32_t each; UINT32_MAX = let the dataplane choose
-// 248     4 flags                    cp     SHM_SETTINGS_F_*
-// 252    12 reserved                 cp     0
-// 264  2304 port                     cp
-// 2568 1536 local                    cp
-// 4104  128 listener                 cp
-// 4232 3072 peer_rule                cp
+//  56  1024 realm                    cp
+// 1080   64 worker_cpu               cp     CPU of worker i, uint32_t each; UINT32_MAX = let the dataplane choose
+// 1144    4 flags                    cp     SHM_SETTINGS_F_*
+// 1148    4 oauth_name_bytes         cp     ..63; 0: no third-party authorization (RFC 7635)
+// 1152   64 oauth_name               cp     of the authorization server, NUL-terminated
+// 1216    8 reserved                 cp     0
+// 1224 2304 port                     cp
+// 3528 1536 local                    cp
+// 5064  256 listener                 cp
+// 5320 3072 peer_rule                cp
 struct shm_settings {
 	uint32_t n_workers;
 	uint32_t idle;
@@ -121,19 +147,21 @@ struct shm_settings {
 	uint32_t n_peer_rules;
 	uint32_t punt_per_source_per_sec;
 	uint32_t punt_burst_pkts;
-	uint32_t realm_bytes;
+	uint32_t n_realms;
 	uint32_t memory_mb;
 	uint8_t challenge_secret[16];
-	char realm[128];
+	struct shm_realm realm[SHM_REALMS_MAX];
 	uint32_t worker_cpu[SHM_WORKERS_MAX];
 	uint32_t flags;
-	uint8_t reserved[12];
+	uint32_t oauth_name_bytes;
+	char oauth_name[64];
+	uint8_t reserved[8];
 	struct shm_port_settings port[SHM_PORTS_MAX];
 	struct shm_local local[SHM_LOCALS_MAX];
 	struct shm_listener listener[SHM_LISTENERS_MAX];
 	struct shm_peer_rule peer_rule[SHM_PEER_RULES_MAX];
 };
-static_assert(sizeof(struct shm_settings) == 7304, "bump SHM_LAYOUT_VERSION");
+static_assert(sizeof(struct shm_settings) == 8392, "bump SHM_LAYOUT_VERSION");
 
 // Whether every count and string is within bounds; `*why` names the first field that is not.
 // The caller passes its own copy, so that the bytes cannot change between check and use.

@@ -39,12 +39,41 @@ struct shm_flow_key {
 static_assert(sizeof(struct shm_flow_key) == 24, "bump SHM_LAYOUT_VERSION");
 
 #define SHM_FLOW_F_HAIRPIN 0x01 // `to` is a relayed address of our own: look up again downward
+#define SHM_FLOW_F_STREAM  0x02 // the client is a stream, see shm_stream_address
+#define SHM_FLOW_F_LIMITED 0x04 // its allocation has limits, see limit_table.h
+
+// A client that the control plane has on a socket (TCP, TLS, DTLS) stands in flows under an address of the discard prefix (RFC
+// 6666), port 0, with this in place of an index into settings.local. No packet of a wire has such a key.
+#define SHM_LOCAL_STREAM 0xff
+
+// Writes 100::<idx>:<serial>.
+static inline void shm_stream_address(uint32_t idx, uint32_t serial, uint8_t out[16])
+{
+	const uint32_t id[2] = { __builtin_bswap32(idx), __builtin_bswap32(serial) };
+
+	__builtin_memset(out, 0, 8);
+	out[0] = 1;
+	__builtin_memcpy(out + 8, id, sizeof(id));
+}
+
+// False: not such an address.
+static inline bool shm_stream_address_get(const uint8_t in[16], uint32_t *idx, uint32_t *serial)
+{
+	static const uint8_t prefix[8] = { 1 };
+	uint32_t id[2];
+
+	__builtin_memcpy(id, in + 8, sizeof(id));
+	*idx = __builtin_bswap32(id[0]);
+	*serial = __builtin_bswap32(id[1]);
+	return __builtin_memcmp(in, prefix, sizeof(prefix)) == 0 && *idx != 0;
+}
 
 // One direction of a flow; one cache line.
 // off size field              writer meaning
 //   0   24 key                cp
-//  24   16 to_address         cp     CHANNEL: peer; PEER, PERMISSION: client; ALLOCATION: zero
-//  40    2 to_port_be         cp
+//  24   16 to_address         cp     CHANNEL: peer; PEER, PERMISSION: client; ALLOCATION: [15] is the local_idx of a second
+//                                    relayed address, else zero
+//  40    2 to_port_be         cp     ALLOCATION: port of the second relayed address, 0 = there is none
 //  42    2 from_port_be       cp     our source port after the rewrite
 //  44    1 from_local_idx     cp     our source address after the rewrite
 //  45    1 flags              cp     SHM_FLOW_F_*

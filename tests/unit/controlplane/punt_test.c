@@ -29,7 +29,7 @@ TestSuite(punt, .init = setup, .fini = teardown);
 static bool punt_one(const void *bytes, size_t n, uint8_t local_idx, uint64_t l2_word)
 {
 	struct ip_endpoint listener = rig_endpoint(RIG_LISTENER);
-	struct shm_ring *ring = table_writer_ring(&r.engine.tables, 0, 0);
+	struct shm_ring *ring = table_writer_ring(&r.engine.tables, 0, SHM_RING_PUNT);
 	struct shm_datagram *d = shm_ring_reserve(ring);
 
 	if (d == NULL)
@@ -63,7 +63,7 @@ Test(punt, answers_go_back_on_the_path_that_the_request_came_on)
 
 	cr_assert(punt_one(q.bytes, request(&q), 0, 0x0a0b0c0d0e0f0010));
 	cr_assert_eq(punt_drain(p, r.now_ns, r.wall_ns), 1);
-	d = shm_ring_peek(table_writer_ring(&r.engine.tables, 0, 1), &n);
+	d = shm_ring_peek(table_writer_ring(&r.engine.tables, 0, SHM_RING_INJECT), &n);
 	cr_assert_not_null(d);
 	cr_assert(memcmp(d->remote_address, c.endpoint.address.bytes, 16) == 0);
 	cr_assert(d->remote_port_be == c.endpoint.port_be && d->local_idx == 0);
@@ -139,7 +139,7 @@ static uint16_t no_hop_and_empty_ring(void *arg, const struct ip_address *client
 {
 	uint16_t n;
 
-	cr_assert_null(shm_ring_peek(table_writer_ring(&r.engine.tables, 0, 0), &n));
+	cr_assert_null(shm_ring_peek(table_writer_ring(&r.engine.tables, 0, SHM_RING_PUNT), &n));
 	*(bool *)arg = true;
 	return 0;
 }
@@ -167,9 +167,9 @@ Test(punt_workers, rings_of_workers_that_are_not_configured_any_more_are_read)
 	rig_leave(&r);
 	rig_reopen(&r, rig_config());
 	cr_assert_eq(punt_new(NULL, &r.engine.tables, r.engine.turn, "unit", &p), 0);
-	d = shm_ring_reserve(table_writer_ring(&r.engine.tables, 1, 0));
+	d = shm_ring_reserve(table_writer_ring(&r.engine.tables, 1, SHM_RING_PUNT));
 	memset(d, 0, sizeof(*d));
-	shm_ring_commit(table_writer_ring(&r.engine.tables, 1, 0));
+	shm_ring_commit(table_writer_ring(&r.engine.tables, 1, SHM_RING_PUNT));
 	cr_assert_eq(punt_drain(p, r.now_ns, r.wall_ns), 1);
 	teardown();
 }

@@ -38,7 +38,7 @@ Test(table_writer, settings_in_force_are_those_of_the_configuration)
 
 	cr_assert_eq(shm_settings_check(s, &why), 0, "%s", why);
 	cr_assert_eq(t->settings_version, 1);
-	cr_assert_str_eq(s->realm, RIG_REALM);
+	cr_assert_str_eq(s->realm[0].name, RIG_REALM);
 	cr_assert_eq(s->n_locals, 2);
 	cr_assert_eq(s->local[0].flags, SHM_LOCAL_F_LISTENER | SHM_LOCAL_F_RELAY);
 	cr_assert_eq(s->local[1].flags, SHM_LOCAL_F_RELAY);

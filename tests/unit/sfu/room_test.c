@@ -244,7 +244,7 @@ static void client_closed(void *context, enum dtls_close_reason reason, const ch
 // Hands everything that was injected to the client.
 static uint32_t deliver(struct client *c)
 {
-	struct shm_ring *ring = table_writer_ring(&r.tables, c->worker_idx, 1);
+	struct shm_ring *ring = table_writer_ring(&r.tables, c->worker_idx, SHM_RING_INJECT);
 	uint32_t n = 0;
 
 	for (;;) {

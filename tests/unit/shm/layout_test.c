@@ -42,5 +42,5 @@ Test(layout, sides_do_not_share_cache_lines)
 	cr_assert_neq(offsetof(struct shm_ring, produced) / SHM_CACHE_LINE,
 		      offsetof(struct shm_ring, consumed) / SHM_CACHE_LINE);
 	cr_assert_eq(SHM_RING_BYTES % SHM_CACHE_LINE, 0);
-	cr_assert_eq(shm_rings_offset(1, 0) % SHM_CACHE_LINE, 0);
+	cr_assert_eq(shm_rings_offset(1, SHM_RING_PUNT) % SHM_CACHE_LINE, 0);
 }

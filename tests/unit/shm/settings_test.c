@@ -17,8 +17,13 @@ static void set_up(void)
 	s.n_peer_rules = 1;
 	s.punt_per_source_per_sec = 100;
 	s.punt_burst_pkts = 10;
-	strcpy(s.realm, "example.org");
-	s.realm_bytes = 11;
+	s.n_realms = 2;
+	strcpy(s.realm[0].name, "example.org");
+	s.realm[0].name_bytes = 11;
+	strcpy(s.realm[1].name, "other");
+	s.realm[1].name_bytes = 5;
+	s.listener[0].other_idx = SHM_LISTENER_NONE;
+	s.peer_rule[0].realm_idx = SHM_REALM_ANY;
 	s.memory_mb = 256;
 	s.worker_cpu[0] = 1;
 	s.worker_cpu[1] = UINT32_MAX;
@@ -102,17 +107,45 @@ Test(settings, counts_at_their_ends)
 
 Test(settings, realm)
 {
-	REFUSED("realm_bytes", s.realm_bytes = 128);
-	REFUSED("realm_bytes", s.realm_bytes = UINT32_MAX);
-	REFUSED("realm", s.realm_bytes = 10);
-	REFUSED("realm", s.realm_bytes = 12);
-	REFUSED("realm", s.realm[3] = 0);
-	REFUSED("realm", memset(s.realm, 'x', sizeof(s.realm)));
-	memset(s.realm, 'x', sizeof(s.realm) - 1);
-	s.realm_bytes = 127;
+	struct shm_realm *r = &s.realm[1];
+
+	REFUSED("n_realms", s.n_realms = 0);
+	REFUSED("n_realms", s.n_realms = SHM_REALMS_MAX + 1);
+	REFUSED("realm", r->name_bytes = 124);
+	REFUSED("realm", r->name_bytes = UINT32_MAX);
+	REFUSED("realm", r->name_bytes = 4);
+	REFUSED("realm", r->name_bytes = 6);
+	REFUSED("realm", r->name[3] = 0);
+	REFUSED("realm", memset(r->name, 'x', sizeof(r->name)));
+	memset(r->name, 'x', sizeof(r->name) - 1);
+	r->name_bytes = 123;
 	expect_fits();
-	memset(s.realm, 0, sizeof(s.realm));
-	s.realm_bytes = 0;
+	memset(r, 0, sizeof(*r));
+	expect_fits();
+}
+
+Test(settings, realms_of_listeners_and_rules)
+{
+	REFUSED("listener.realm_idx", s.listener[0].realm_idx = 2);
+	REFUSED("peer_rule.realm_idx", s.peer_rule[0].realm_idx = 2);
+	s.listener[0].realm_idx = s.peer_rule[0].realm_idx = 1;
+	expect_fits();
+}
+
+Test(settings, rfc5780_other_address_is_a_listener)
+{
+	REFUSED("listener.other_idx", s.listener[0].other_idx = 1);
+	s.listener[0].other_idx = 0;
+	expect_fits();
+}
+
+Test(settings, rfc7635_authorization_server)
+{
+	REFUSED("oauth_name", s.oauth_name_bytes = 1);
+	REFUSED("oauth_name", s.oauth_name_bytes = UINT32_MAX);
+	REFUSED("oauth_name", s.oauth_name[0] = 'x');
+	strcpy(s.oauth_name, "as");
+	s.oauth_name_bytes = 2;
 	expect_fits();
 }
 

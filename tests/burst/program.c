@@ -1,0 +1,102 @@
+// Flows as the control plane would program them into the pipeline's tables.
+#include <string.h>
+
+#include "tests/burst/pipeline.h"
+
+static uint8_t local_of(const char *text)
+{
+	struct ip_endpoint e = endpoint(text);
+
+	for (uint8_t i = 0; i < LOCALS; i++) {
+		if (memcmp(settings.local[i].address, e.address.bytes, 16) == 0)
+			return i;
+	}
+	cr_assert_fail("not a local address: %s", text);
+	return 0;
+}
+
+static const char *listener_of(const char *client)
+{
+	return client[0] == '[' ? LISTEN_V6 : LISTEN_V4;
+}
+
+static void publish(struct shm_flow *f, bool live)
+{
+	uint32_t idx;
+
+	f->expires_at_ns = live ? now_ns() + 1000000000000 : now_ns() - 1000000000;
+	cr_assert_eq(shm_flow_publish(&writer, f, f->expires_at_ns, &idx), 0);
+}
+
+static void key_set(struct shm_flow_key *k, enum shm_flow_kind kind, const char *far_end,
+		    const char *local)
+{
+	struct ip_endpoint e = endpoint(far_end);
+	struct ip_endpoint l = endpoint(local);
+
+	memset(k, 0, sizeof(*k));
+	memcpy(k->address, e.address.bytes, 16);
+	k->port_be = kind == SHM_FLOW_PERMISSION ? 0 : e.port_be;
+	k->local_port_be = l.port_be;
+	k->local_idx = local_of(local);
+	k->kind = kind;
+}
+
+static void target_set(struct shm_flow *f, const char *to, const char *from)
+{
+	struct ip_endpoint t = endpoint(to);
+	struct ip_endpoint s = endpoint(from);
+
+	memcpy(f->to_address, t.address.bytes, 16);
+	f->to_port_be = t.port_be;
+	f->from_local_idx = local_of(from);
+	f->from_port_be = s.port_be;
+}
+
+void program_allocation(const char *client, const char *relayed, bool live)
+{
+	struct shm_flow f = { 0 };
+
+	key_set(&f.key, SHM_FLOW_ALLOCATION, client, listener_of(client));
+	f.from_local_idx = local_of(relayed);
+	f.from_port_be = endpoint(relayed).port_be;
+	publish(&f, live);
+}
+
+void program_permission(const char *client, const char *relayed, const char *peer, bool live)
+{
+	struct shm_flow f = { 0 };
+
+	key_set(&f.key, SHM_FLOW_PERMISSION, peer, relayed);
+	target_set(&f, client, listener_of(client));
+	f.neighbour_idx = hop_client;
+	f.peer_neighbour_idx = hop_peer;
+	publish(&f, live);
+}
+
+void program_channel(const char *client, const char *relayed, const char *peer, uint16_t channel,
+		     bool live)
+{
+	struct shm_flow up = { 0 };
+	struct shm_flow down = { 0 };
+
+	key_set(&up.key, SHM_FLOW_CHANNEL, client, listener_of(client));
+	up.key.channel_be = __builtin_bswap16(channel);
+	up.channel_be = up.key.channel_be;
+	target_set(&up, peer, relayed);
+	up.neighbour_idx = hop_peer;
+	publish(&up, live);
+
+	key_set(&down.key, SHM_FLOW_PEER, peer, relayed);
+	down.channel_be = __builtin_bswap16(channel);
+	target_set(&down, client, listener_of(client));
+	down.neighbour_idx = hop_client;
+	publish(&down, live);
+}
+
+void program_flow(const char *client, const char *relayed, const char *peer, uint16_t channel)
+{
+	program_allocation(client, relayed, true);
+	program_permission(client, relayed, peer, true);
+	program_channel(client, relayed, peer, channel, true);
+}
