@@ -1,4 +1,5 @@
 // Flows as the control plane would program them into the pipeline's tables.
+#include <criterion/criterion.h>
 #include <string.h>
 
 #include "tests/burst/pipeline.h"
