@@ -34,6 +34,11 @@ struct turn_request {
 	uint8_t local_idx; // settings.local of the listener
 	uint16_t local_port_be;
 	uint64_t l2_word; // the path it came on, 0 = unknown
+	uint8_t transport; // enum shm_transport; but for UDP local_idx is SHM_LOCAL_STREAM and the port 0
+	struct {
+		uint32_t idx; // 0 = it came over UDP
+		uint32_t serial;
+	} stream;
 	const uint8_t *bytes;
 	size_t len_bytes;
 	uint64_t now_ns;  // CLOCK_MONOTONIC
@@ -94,6 +99,10 @@ bool turn_server_expire(struct turn_server *s, uint64_t now_ns);
 
 // After a route change: turn_server_expire asks anew for the next hops of all flows.
 void turn_server_renew_next_hops(struct turn_server *s);
+
+// A stream is gone: its allocation ends, unless it may move.
+void turn_server_stream_closed(struct turn_server *s, uint32_t idx, uint32_t serial,
+			       uint64_t now_ns);
 
 // ---- state for operators
 uint32_t turn_server_n_allocations(const struct turn_server *s);
