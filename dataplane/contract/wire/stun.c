@@ -144,6 +144,22 @@ int stun_xor_address_get(const struct stun_view *m, const struct stun_attr *a,
 	return 0;
 }
 
+int stun_address_get(const struct stun_attr *a, struct ip_endpoint *out)
+{
+	const uint8_t *v = a->value;
+
+	if (a->length_bytes < 4)
+		return -EINVAL;
+	if (v[1] == STUN_FAMILY_IPV4 && a->length_bytes == 8)
+		out->address = ip_address_from_v4(v + 4);
+	else if (v[1] == STUN_FAMILY_IPV6 && a->length_bytes == 20)
+		out->address = ip_address_from_v6(v + 4);
+	else
+		return -EINVAL;
+	memcpy(&out->port_be, v + 2, sizeof(out->port_be));
+	return 0;
+}
+
 bool stun_fingerprint_ok(const struct stun_view *m, const struct stun_attr *fingerprint)
 {
 	uint32_t at = fingerprint->offset_bytes;

@@ -61,6 +61,8 @@ uint32_t stun_unknown_attrs(const struct stun_view *m, bool (*known)(uint16_t ty
 // IPv4-mapped comes out as what it means, the IPv4 address.
 int stun_xor_address_get(const struct stun_view *m, const struct stun_attr *a,
 			 struct ip_endpoint *out);
+// MAPPED-ADDRESS and its kin (RFC 8489 §14.1), ALTERNATE-SERVER among them: the same, not hidden by XOR.
+int stun_address_get(const struct stun_attr *a, struct ip_endpoint *out);
 
 // FINGERPRINT (RFC 8489 §14.7): true if the message's last attribute is a FINGERPRINT with the right CRC.
 bool stun_fingerprint_ok(const struct stun_view *m, const struct stun_attr *fingerprint);
@@ -77,6 +79,7 @@ void stun_build_attr(struct stun_builder *b, uint16_t type, const void *value,
 		     uint16_t length_bytes);
 void stun_build_u32(struct stun_builder *b, uint16_t type, uint32_t value);
 void stun_build_xor_address(struct stun_builder *b, uint16_t type, const struct ip_endpoint *e);
+void stun_build_address(struct stun_builder *b, uint16_t type, const struct ip_endpoint *e);
 // Code 300..699 with a reason phrase that may be empty (RFC 8489 §14.8).
 void stun_build_error_code(struct stun_builder *b, uint16_t code, const char *reason);
 // Reserves a MESSAGE-INTEGRITY (tag_bytes 20) or MESSAGE-INTEGRITY-SHA256 (16..32, a multiple of 4) with the

@@ -78,6 +78,22 @@ void stun_build_xor_address(struct stun_builder *b, uint16_t type, const struct 
 	}
 }
 
+void stun_build_address(struct stun_builder *b, uint16_t type, const struct ip_endpoint *e)
+{
+	bool v4 = ip_address_is_v4(&e->address);
+	uint8_t *at = append_attr(b, type, v4 ? 8 : 20);
+
+	if (at == NULL)
+		return;
+	at[0] = 0;
+	at[1] = v4 ? STUN_FAMILY_IPV4 : STUN_FAMILY_IPV6;
+	memcpy(at + 2, &e->port_be, sizeof(e->port_be));
+	if (v4)
+		memcpy(at + 4, ip_address_v4_bytes(&e->address), 4);
+	else
+		memcpy(at + 4, e->address.bytes, 16);
+}
+
 void stun_build_error_code(struct stun_builder *b, uint16_t code, const char *reason)
 {
 	uint16_t reason_bytes = 0;
