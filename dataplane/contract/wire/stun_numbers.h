@@ -53,6 +53,7 @@
 #define TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY 0x8000
 #define TURN_ATTR_ADDRESS_ERROR_CODE        0x8001
 #define STUN_ATTR_ALTERNATE_DOMAIN          0x8003
+#define TURN_ATTR_ICMP                      0x8004
 #define STUN_ATTR_SOFTWARE                  0x8022
 #define STUN_ATTR_ALTERNATE_SERVER          0x8023
 #define STUN_ATTR_FINGERPRINT               0x8028
@@ -62,9 +63,9 @@
 #define STUN_ATTR_OTHER_ADDRESS             0x802C
 #define TURN_ATTR_MOBILITY_TICKET           0x8030
 // Of the draft before RFC 8656, as coturn's client has it.
-#define TURN_ATTR_DRAFT_ADDITIONAL_FAMILY   0x8032
-#define ICE_ATTR_DTLS_IN_STUN               0xC070 // the DTLS handshake inside of checks (SPED)
-#define ICE_ATTR_DTLS_IN_STUN_ACK           0xC071
+#define TURN_ATTR_DRAFT_ADDITIONAL_FAMILY 0x8032
+#define ICE_ATTR_DTLS_IN_STUN             0xC070 // the DTLS handshake inside of checks (SPED)
+#define ICE_ATTR_DTLS_IN_STUN_ACK         0xC071
 
 #define STUN_FAMILY_IPV4 0x01
 #define STUN_FAMILY_IPV6 0x02
