@@ -13,8 +13,7 @@
 #define UDP_BYTES         8
 #define HEADERS_BYTES_MAX (ETHERNET_BYTES + VLAN_BYTES + IPV6_BYTES + UDP_BYTES)
 
-#define IP_PROTOCOL_UDP 17
-#define ANSWER_TTL      64 // RFC 1700; what hosts use
+#define ANSWER_TTL 64 // RFC 1700; what hosts use
 
 // An IP address in two words, as it lies in memory: what relaying keeps in registers.
 struct dp_address {

@@ -8,12 +8,6 @@
 #define IPV6_HEADER_BYTES 40
 #define UDP_HEADER_BYTES  8
 
-#define IP_PROTOCOL_HOP_BY_HOP  0
-#define IP_PROTOCOL_UDP         17
-#define IP_PROTOCOL_ROUTING     43
-#define IP_PROTOCOL_FRAGMENT    44
-#define IP_PROTOCOL_DESTINATION 60
-
 #define IPV4_DONT_FRAGMENT  0x4000
 #define IPV4_MORE_OR_OFFSET 0x3fff
 
@@ -86,8 +80,10 @@ static enum ip_udp_verdict parse_v4(const uint8_t *frame, size_t l3, size_t len_
 	out->source.address = ip_address_from_v4(ip + 12);
 	out->destination.address = ip_address_from_v4(ip + 16);
 	out->l4_offset = (uint16_t)(l3 + header_bytes);
-	if (ip[9] != IP_PROTOCOL_UDP)
+	if (ip[9] != IP_PROTOCOL_UDP) {
+		out->protocol = ip[9];
 		return IP_UDP_OTHER_PROTOCOL;
+	}
 	if (fragment & IPV4_MORE_OR_OFFSET)
 		return IP_UDP_FRAGMENT;
 	return parse_udp(frame, l3 + header_bytes, l3 + total_bytes, out);
@@ -175,6 +171,7 @@ static enum ip_udp_verdict parse_v6(const uint8_t *frame, size_t l3, size_t len_
 	protocol = ip[6];
 	verdict = skip_extensions(frame, at + payload_bytes, &at, &protocol);
 	out->l4_offset = (uint16_t)at;
+	out->protocol = protocol;
 	if (verdict != IP_UDP_OK)
 		return verdict;
 	return parse_udp(frame, at, l3 + IPV6_HEADER_BYTES + payload_bytes, out);

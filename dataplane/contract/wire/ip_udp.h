@@ -9,6 +9,14 @@
 #define ETHERTYPE_BE_IPV6 0xdd86
 #define ETHERTYPE_BE_VLAN 0x0081
 
+#define IP_PROTOCOL_HOP_BY_HOP  0
+#define IP_PROTOCOL_ICMP        1
+#define IP_PROTOCOL_UDP         17
+#define IP_PROTOCOL_ROUTING     43
+#define IP_PROTOCOL_FRAGMENT    44
+#define IP_PROTOCOL_ICMPV6      58
+#define IP_PROTOCOL_DESTINATION 60
+
 // A datagram as parsed from an Ethernet frame. Offsets are from the frame's start.
 struct ip_udp_view {
 	struct ip_endpoint source;
@@ -23,6 +31,7 @@ struct ip_udp_view {
 	uint8_t traffic_class; // DSCP and ECN
 	uint8_t dont_fragment; // IPv4 DF; 1 for IPv6
 	uint8_t is_v4;
+	uint8_t protocol; // of what is neither IP_UDP_OK nor a fragment
 };
 
 enum ip_udp_verdict {
@@ -42,7 +51,8 @@ enum ip_udp_verdict {
 //
 // Fields that are filled besides those of OK: l3_offset (0: unknown) and vlan_tci always; is_v4, ttl,
 // traffic_class, dont_fragment, both addresses and l4_offset (the fragment header of an IPv6 fragment,
-// else the first byte behind the IP headers) for FRAGMENT and OTHER_PROTOCOL.
+// else the first byte behind the IP headers) for FRAGMENT and OTHER_PROTOCOL; protocol for
+// OTHER_PROTOCOL (that of an IPv6 fragment: 44).
 enum ip_udp_verdict ip_udp_parse(const uint8_t *frame, size_t len_bytes, struct ip_udp_view *out);
 
 // One's-complement sum of len bytes added to `sum` (16-bit words as they lie in memory; a last odd byte
