@@ -142,10 +142,10 @@ static const cyaml_config_t cyaml_settings = {
 static int read_all(struct config_reader *r)
 {
 	static int (*const readers[])(struct config_reader *) = {
-		config_read_names,       config_read_listeners, config_read_relay,
-		config_read_credentials, config_read_peers,     config_read_workers,
-		config_read_ports,       config_read_limits,    config_read_sfu,
-		config_read_http,
+		config_read_names,  config_read_credentials, config_read_realms,
+		config_read_redis,  config_read_listeners,   config_read_relay,
+		config_read_peers,  config_read_workers,     config_read_ports,
+		config_read_limits, config_read_sfu,         config_read_http,
 	};
 
 	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -273,20 +273,43 @@ static void free_http(struct config_http *c)
 	free(c->redirect);
 }
 
+static void free_users(struct config_user *users, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		free(users[i].name);
+	if (users)
+		OPENSSL_cleanse(users, n * sizeof(*users));
+	free(users);
+}
+
+static void free_realms(struct config *c)
+{
+	free_users(c->users, c->n_users);
+	free_texts(c->rest_secrets, c->n_rest_secrets);
+	free(c->realm);
+	for (uint32_t i = 0; i < c->n_realms; i++) {
+		free_users(c->realms[i].users, c->realms[i].n_users);
+		free_texts(c->realms[i].rest_secrets, c->realms[i].n_rest_secrets);
+		free(c->realms[i].name);
+	}
+	free(c->realms);
+}
+
+static void free_redis(struct config_redis *c)
+{
+	free(c->path);
+	free(c->host);
+	free(c->user);
+	free_secret(c->password);
+}
+
 void config_free(struct config *c)
 {
 	if (!c)
 		return;
-	for (uint32_t i = 0; i < c->n_users; i++)
-		free(c->users[i].name);
-	if (c->users)
-		OPENSSL_cleanse(c->users, c->n_users * sizeof(*c->users));
-	for (uint32_t i = 0; i < c->n_rest_secrets; i++)
-		free_secret(c->rest_secrets[i]);
+	free_realms(c);
+	free_redis(&c->redis);
 	free_secret(c->nonce_secret);
-	free(c->rest_secrets);
-	free(c->users);
-	free(c->realm);
 	free(c->listeners);
 	free(c->relays);
 	free(c->peer_rules);

@@ -12,11 +12,25 @@
 
 struct config_user {
 	char *name;
-	uint8_t key[16]; // MD5(name:realm:password), RFC 8489 §9.2.2
+	uint8_t key[16];        // MD5(name:realm:password), RFC 8489 §9.2.2
+	uint8_t key_sha256[32]; // SHA-256 of the same
+	bool has_sha256;        // false where the file gives no password but the MD5
+};
+
+// Who may allocate in a realm, and how much.
+struct config_realm {
+	char *name;
+	struct config_user *users;
+	uint32_t n_users;
+	char **rest_secrets; // time-limited REST credentials; several for rotation
+	uint32_t n_rest_secrets;
+	uint32_t quota_total; // as the default realm's
+	uint32_t quota_per_user;
 };
 
 struct config_listener {
 	struct ip_endpoint endpoint; // transport is UDP
+	uint8_t realm_idx;           // 0 = the default realm, else realms[realm_idx - 1]
 };
 
 struct config_relay {
@@ -35,7 +49,8 @@ struct config_port {
 
 struct config_peer_rule {
 	struct ip_prefix prefix;
-	uint8_t action; // SHM_PEER_*
+	uint8_t action;    // SHM_PEER_*
+	uint8_t realm_idx; // as a listener's, or SHM_REALM_ANY
 };
 
 #define CONFIG_SFU_CODECS_MAX 4
@@ -57,6 +72,20 @@ struct config_sfu {
 	uint32_t session_timeout_s;
 	uint32_t start_kbps; // assumed of a watcher's path before anything is measured
 	uint32_t max_kbps;   // to one watcher
+};
+
+// The section `redis`: the shared store of users, by coturn's schema; without it is_enabled is false.
+struct config_redis {
+	bool is_enabled;
+	char *path; // of a unix socket, or NULL: host and port
+	char *host;
+	uint16_t port; // host order
+	uint32_t database;
+	char *user; // of an ACL; NULL: the password alone
+	char *password;
+	uint32_t cache_s; // how long an answer is believed
+	bool publishes_statistics;
+	uint32_t statistics_s; // between two reports of an allocation's traffic
 };
 
 #define CONFIG_HTTP_LISTENERS_MAX 32
@@ -99,7 +128,9 @@ struct config {
 	uint32_t n_users;
 	char **rest_secrets; // time-limited REST credentials; several for rotation
 	uint32_t n_rest_secrets;
-	char *nonce_secret; // shared by a fleet; NULL = random
+	char *nonce_secret;          // shared by a fleet; NULL = random
+	struct config_realm *realms; // beside the default one, whose users and secrets stand above
+	uint32_t n_realms;
 
 	uint32_t lifetime_max_s; // 3600
 	uint32_t quota_total;    // live allocations; 0 = as many as the tables hold
@@ -127,6 +158,7 @@ struct config {
 
 	struct config_sfu sfu;
 	struct config_http http;
+	struct config_redis redis;
 };
 
 // Reads and checks the file alone, as `config check` does for another host. On failure returns

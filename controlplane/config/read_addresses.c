@@ -1,6 +1,7 @@
 // Reads listeners, relayed addresses and the rules about peers. Main thread.
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +68,10 @@ int config_read_listeners(struct config_reader *r)
 		if (ret < 0)
 			return ret;
 		e->port_be = htons((uint16_t)port);
+		config_at(r, "listeners[%u].realm", i);
+		ret = config_realm_find(r, f->listeners[i].realm, &c->listeners[i].realm_idx);
+		if (ret < 0)
+			return ret;
 		for (uint32_t j = 0; j < i; j++)
 			if (ip_endpoint_equal(&c->listeners[j].endpoint, e)) {
 				char text[IP_ENDPOINT_TEXT_MAX];
@@ -188,8 +193,9 @@ int config_read_relay(struct config_reader *r)
 	return 0;
 }
 
+// `key` is the list's, as in "peers.allow".
 static int read_rules(struct config_reader *r, const char *key, char **texts, uint32_t n,
-		      uint8_t action)
+		      uint8_t action, uint8_t realm_idx)
 {
 	struct config *c = r->config;
 
@@ -197,17 +203,19 @@ static int read_rules(struct config_reader *r, const char *key, char **texts, ui
 		struct config_peer_rule *rule = &c->peer_rules[c->n_peer_rules];
 		char quoted[CONFIG_QUOTE_BYTES];
 
-		config_at(r, "peers.%s[%u]", key, i);
+		config_at(r, "%s[%u]", key, i);
 		if (ip_prefix_parse(texts[i], &rule->prefix) < 0)
 			return config_fail(r,
 					   "%s is no prefix; write it as in 10.0.0.0/8 or "
 					   "fd00::/8, with no bit set behind the length",
 					   config_quote(texts[i], quoted));
 		rule->action = action;
+		rule->realm_idx = realm_idx;
 		for (uint32_t j = 0; j < c->n_peer_rules; j++) {
 			const struct config_peer_rule *other = &c->peer_rules[j];
 
-			if (other->prefix.length_bits != rule->prefix.length_bits ||
+			if (other->realm_idx != rule->realm_idx ||
+			    other->prefix.length_bits != rule->prefix.length_bits ||
 			    !ip_address_equal(&other->prefix.address, &rule->prefix.address))
 				continue;
 			if (other->action == rule->action)
@@ -223,13 +231,16 @@ static int read_rules(struct config_reader *r, const char *key, char **texts, ui
 
 int config_read_peers(struct config_reader *r)
 {
-	const struct file_peers *f = r->file->peers;
-	uint64_t n;
+	static const struct file_peers none;
+	const struct file_peers *f = r->file->peers ? r->file->peers : &none;
+	uint64_t n = (uint64_t)f->n_allow + f->n_deny;
 	int ret;
 
-	if (!f)
-		return 0;
-	n = (uint64_t)f->n_allow + f->n_deny;
+	for (uint32_t i = 0; i < r->file->n_realms; i++) {
+		if (r->file->realms[i].peers)
+			n += (uint64_t)r->file->realms[i].peers->n_allow +
+			     r->file->realms[i].peers->n_deny;
+	}
 	config_at(r, "peers");
 	if (n > SHM_PEER_RULES_MAX)
 		return config_fail(r, "%lu rules; at most %d are possible, so join prefixes",
@@ -239,8 +250,21 @@ int config_read_peers(struct config_reader *r)
 	r->config->peer_rules = calloc(n, sizeof(*r->config->peer_rules));
 	if (!r->config->peer_rules)
 		return -ENOMEM;
-	ret = read_rules(r, "allow", f->allow, f->n_allow, SHM_PEER_ALLOW);
-	if (ret < 0)
-		return ret;
-	return read_rules(r, "deny", f->deny, f->n_deny, SHM_PEER_DENY);
+	ret = read_rules(r, "peers.allow", f->allow, f->n_allow, SHM_PEER_ALLOW, SHM_REALM_ANY);
+	if (ret == 0)
+		ret = read_rules(r, "peers.deny", f->deny, f->n_deny, SHM_PEER_DENY, SHM_REALM_ANY);
+	for (uint32_t i = 0; ret == 0 && i < r->file->n_realms; i++) {
+		char key[48];
+
+		f = r->file->realms[i].peers;
+		if (!f)
+			continue;
+		snprintf(key, sizeof(key), "realms[%u].peers.allow", i);
+		ret = read_rules(r, key, f->allow, f->n_allow, SHM_PEER_ALLOW, (uint8_t)(i + 1));
+		if (ret < 0)
+			break;
+		snprintf(key, sizeof(key), "realms[%u].peers.deny", i);
+		ret = read_rules(r, key, f->deny, f->n_deny, SHM_PEER_DENY, (uint8_t)(i + 1));
+	}
+	return ret;
 }

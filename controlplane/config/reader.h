@@ -28,12 +28,29 @@ const char *config_quote(const char *text, char out[CONFIG_QUOTE_BYTES]);
 int config_number(struct config_reader *r, const uint32_t *given, uint32_t fallback, uint32_t min,
 		  uint32_t max, uint32_t *out);
 
+// No control characters.
+bool config_is_printable(const char *text);
+// A realm's name, copied; the contract holds that many bytes. The key must be set.
+#define CONFIG_REALM_BYTES_MAX 123
+int config_realm_name(struct config_reader *r, const char *text, char **out);
+// Fills one realm's users and secrets from the keys behind `prefix` ("" or "realms[0]."); the
+// realm's name must be set. Whatever was read is in *out, on failure too.
+int config_realm_credentials(struct config_reader *r, const char *prefix,
+			     const struct file_user *users, uint32_t n_users,
+			     char *const *rest_secrets, uint32_t n_rest_secrets,
+			     struct config_realm *out);
+
+// The index of the realm of that name; NULL is the default one. The key must be set.
+int config_realm_find(struct config_reader *r, const char *name, uint8_t *out);
+
 // Each reads one theme. 0, -EINVAL with the fault filled, or -ENOMEM.
 int config_read_names(struct config_reader *r);       // instance, realm, software_attribute
 int config_read_credentials(struct config_reader *r); // users, rest_secrets, nonce_secret
-int config_read_listeners(struct config_reader *r);
-int config_read_relay(struct config_reader *r); // behind listeners
-int config_read_peers(struct config_reader *r);
+int config_read_redis(struct config_reader *r);
+int config_read_realms(struct config_reader *r);    // beside the default one
+int config_read_listeners(struct config_reader *r); // behind realms
+int config_read_relay(struct config_reader *r);     // behind listeners
+int config_read_peers(struct config_reader *r);     // behind realms
 int config_read_workers(struct config_reader *r);
 int config_read_ports(struct config_reader *r);  // behind workers
 int config_read_limits(struct config_reader *r); // lifetime, quota, tables, limits, filter

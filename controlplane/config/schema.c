@@ -26,6 +26,7 @@ static const cyaml_schema_value_t number_entry = { CYAML_VALUE_UINT(CYAML_FLAG_D
 static const cyaml_schema_field_t listener_fields[] = {
 	NEEDED_TEXT("address", struct file_listener, address),
 	OPTIONAL_NUMBER("port", struct file_listener, port),
+	OPTIONAL_TEXT("realm", struct file_listener, realm),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t listener_entry = { CYAML_VALUE_MAPPING(
@@ -57,6 +58,30 @@ static const cyaml_schema_field_t quota_fields[] = {
 static const cyaml_schema_field_t peers_fields[] = {
 	OPTIONAL_LIST("allow", struct file_peers, allow, n_allow, &text_entry, LIST_MAX),
 	OPTIONAL_LIST("deny", struct file_peers, deny, n_deny, &text_entry, LIST_MAX),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t realm_fields[] = {
+	NEEDED_TEXT("name", struct file_realm, name),
+	OPTIONAL_LIST("users", struct file_realm, users, n_users, &user_entry, USERS_MAX),
+	OPTIONAL_LIST("rest_secrets", struct file_realm, rest_secrets, n_rest_secrets, &text_entry,
+		      LIST_MAX),
+	OPTIONAL_BLOCK("quota", struct file_realm, quota, quota_fields),
+	OPTIONAL_BLOCK("peers", struct file_realm, peers, peers_fields),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t realm_entry = { CYAML_VALUE_MAPPING(
+	CYAML_FLAG_DEFAULT, struct file_realm, realm_fields) };
+
+static const cyaml_schema_field_t redis_fields[] = {
+	NEEDED_TEXT("url", struct file_redis, url),
+	OPTIONAL_TEXT("user", struct file_redis, user),
+	OPTIONAL_TEXT("password_file", struct file_redis, password_file),
+	OPTIONAL_NUMBER("database", struct file_redis, database),
+	OPTIONAL_NUMBER("cache_seconds", struct file_redis, cache_seconds),
+	CYAML_FIELD_BOOL_PTR("statistics", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_redis, statistics),
+	OPTIONAL_NUMBER("statistics_seconds", struct file_redis, statistics_seconds),
 	CYAML_FIELD_END,
 };
 
@@ -173,6 +198,8 @@ static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_BLOCK("filter", struct file_config, filter, filter_fields),
 	OPTIONAL_BLOCK("sfu", struct file_config, sfu, sfu_fields),
 	OPTIONAL_BLOCK("http", struct file_config, http, http_fields),
+	OPTIONAL_LIST("realms", struct file_config, realms, n_realms, &realm_entry, LIST_MAX),
+	OPTIONAL_BLOCK("redis", struct file_config, redis, redis_fields),
 	CYAML_FIELD_END,
 };
 

@@ -12,6 +12,7 @@
 struct file_listener {
 	char *address;
 	uint32_t *port;
+	char *realm;
 };
 
 struct file_relay {
@@ -37,6 +38,26 @@ struct file_peers {
 	uint32_t n_allow;
 	char **deny;
 	uint32_t n_deny;
+};
+
+struct file_realm {
+	char *name;
+	struct file_user *users;
+	uint32_t n_users;
+	char **rest_secrets;
+	uint32_t n_rest_secrets;
+	struct file_quota *quota;
+	struct file_peers *peers;
+};
+
+struct file_redis {
+	char *url;
+	char *user;
+	char *password_file;
+	uint32_t *database;
+	uint32_t *cache_seconds;
+	bool *statistics;
+	uint32_t *statistics_seconds;
 };
 
 struct file_port {
@@ -135,6 +156,9 @@ struct file_config {
 	struct file_filter *filter;
 	struct file_sfu *sfu;
 	struct file_http *http;
+	struct file_realm *realms;
+	uint32_t n_realms;
+	struct file_redis *redis;
 };
 
 extern const cyaml_schema_value_t config_schema;

@@ -258,7 +258,7 @@ Test(config, names)
 	refused(MINIMAL "instance: a/b\n",
 		":12: instance: 'a/b' is no name; use 1 to 31 letters, digits, '-' and '_'");
 	refused("realm: ''\nlisteners: []\nrelay: {addresses: []}\nports: []\n",
-		":1: realm: the realm has 0 bytes; use 1 to 127 printable ones, usually the domain "
+		":1: realm: the realm has 0 bytes; use 1 to 123 printable ones, usually the domain "
 		"name");
 }
 
@@ -329,8 +329,8 @@ Test(config, relay)
 
 Test(config, credentials)
 {
-	refused(WITH_USERS(""), ":1: users: nobody could allocate; add 'users' (name and password) "
-				"or 'rest_secrets'");
+	refused(WITH_USERS(""), ":1: users: nobody could allocate; add 'users' (name and "
+				"password), 'rest_secrets' or 'redis'");
 	refused(WITH_USERS("users:\n  - name: a\n"),
 		":6: users[0]: give either 'password' or 'key' (32 hexadecimal digits: MD5 of "
 		"name:realm:password)");
