@@ -217,6 +217,31 @@ void table_writer_flow_withdraw(struct table_writer *w, uint32_t idx)
 		w->is_withdrawn = true;
 }
 
+int table_writer_flow_replace(struct table_writer *w, uint32_t idx, const struct shm_flow *f,
+			      uint64_t own_expires_at_ns, uint32_t *out_idx)
+{
+	uint32_t next_idx;
+	int ret;
+
+	if (w->flows.n_free == 0 && w->flows.n_retired > 0)
+		table_writer_reclaim(w, table_writer_now_ns());
+	if (w->flows.n_free == 0)
+		return -ENOSPC;
+	next_idx = w->flows.free_idx[w->flows.n_free - 1];
+	usage_sum(w, next_idx, &w->usage_base[next_idx]);
+	ret = shm_flow_replace(&w->flows, idx, f, own_expires_at_ns,
+			       w->tables->grace_generation + 1, out_idx);
+	if (ret == 0)
+		w->is_withdrawn = true;
+	return ret;
+}
+
+void table_writer_flow_set_flags(struct table_writer *w, uint32_t idx, uint8_t flags)
+{
+	if (w->flows.entries[idx].flags != flags)
+		__atomic_store_n(&w->flows.entries[idx].flags, flags, __ATOMIC_RELAXED);
+}
+
 void table_writer_flow_set_expiry(struct table_writer *w, uint32_t idx, uint64_t expires_at_ns,
 				  uint64_t own_expires_at_ns)
 {

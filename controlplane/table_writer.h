@@ -121,6 +121,12 @@ uint32_t table_writer_entries(const struct config *config);
 int table_writer_flow_publish(struct table_writer *w, const struct shm_flow *f,
 			      uint64_t own_expires_at_ns, uint32_t *out_idx);
 void table_writer_flow_withdraw(struct table_writer *w, uint32_t idx);
+// Publishes a copy in the place of an entry of the same key, which is withdrawn: no packet finds neither. 0 and
+// the index; -ENOSPC.
+int table_writer_flow_replace(struct table_writer *w, uint32_t idx, const struct shm_flow *f,
+			      uint64_t own_expires_at_ns, uint32_t *out_idx);
+// Stores the flags of a published entry (one atomic byte).
+void table_writer_flow_set_flags(struct table_writer *w, uint32_t idx, uint8_t flags);
 void table_writer_flow_set_expiry(struct table_writer *w, uint32_t idx, uint64_t expires_at_ns,
 				  uint64_t own_expires_at_ns);
 // Index of a published entry, 0 when there is none.

@@ -53,7 +53,7 @@ enum shm_allocation_state {
 // 632    2 flags           cp     SHM_ALLOCATION_F_*
 // 634    1 realm_idx       cp     settings.realm
 // 635    1 integrity       cp     how its owner signs, the control plane's own numbers
-// 636    4 reserved        cp     0
+// 636    4 relay2_expires_s cp   CLOCK_MONOTONIC of the second relayed address, in whole seconds; expires_at_ns is the first one's
 struct shm_allocation {
 	uint32_t state;
 	uint32_t serial;
@@ -82,7 +82,7 @@ struct shm_allocation {
 	uint16_t flags;
 	uint8_t realm_idx;
 	uint8_t integrity;
-	uint8_t reserved[4];
+	uint32_t relay2_expires_s;
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct shm_allocation) == 640, "bump SHM_LAYOUT_VERSION");
 

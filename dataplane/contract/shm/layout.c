@@ -246,7 +246,7 @@ static const uint32_t layout_facts[] = {
 	FIELD(shm_allocation, flags),
 	FIELD(shm_allocation, realm_idx),
 	FIELD(shm_allocation, integrity),
-	FIELD(shm_allocation, reserved),
+	FIELD(shm_allocation, relay2_expires_s),
 
 	SIZE(shm_limit),
 	FIELD(shm_limit, bytes_per_s),

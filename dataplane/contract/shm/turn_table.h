@@ -195,6 +195,11 @@ int shm_flow_publish(struct shm_flow_writer *w, const struct shm_flow *f,
 // Withdraws an entry; it may be reused once grace has passed both `generation` (0 is fine) and a generation that began after this
 // call. 0, or -ENOENT when it is not published.
 int shm_flow_unpublish(struct shm_flow_writer *w, uint32_t idx, uint64_t generation);
+// Publishes a copy of *f in the place of the entry `idx`, which must have the same key and is withdrawn as by shm_flow_unpublish: a
+// reader finds either, never none. 0 and the index; -EINVAL for another key, -ENOSPC when no entry is free, -ENOENT when idx is not
+// published.
+int shm_flow_replace(struct shm_flow_writer *w, uint32_t idx, const struct shm_flow *f,
+		     uint64_t own_expires_at_ns, uint64_t generation, uint32_t *out_idx);
 // Stores both expiries with relaxed atomics.
 void shm_flow_set_expiry(struct shm_flow_writer *w, uint32_t idx, uint64_t expires_at_ns,
 			 uint64_t own_expires_at_ns);

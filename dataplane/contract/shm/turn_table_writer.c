@@ -211,33 +211,74 @@ int shm_flow_publish(struct shm_flow_writer *w, const struct shm_flow *f,
 	return 0;
 }
 
-int shm_flow_unpublish(struct shm_flow_writer *w, uint32_t idx, uint64_t generation)
+// The slot that names a published entry; *probes gets its bucket's distance from the key's home. NULL when there is none.
+static uint64_t *slot_of(struct shm_flow_writer *w, uint32_t idx, uint32_t *probes)
 {
-	uint64_t hash, word, now;
+	uint64_t hash = shm_flow_hash_inline(w->view.seed, &w->entries[idx].key);
+	uint64_t word = shm_slot_word(shm_flow_tag(hash), idx);
 
-	if (idx == 0 || idx >= w->view.n_entries)
-		return -ENOENT;
-	hash = shm_flow_hash_inline(w->view.seed, &w->entries[idx].key);
-	word = shm_slot_word(shm_flow_tag(hash), idx);
-	for (uint32_t probe = 0; probe < SHM_FLOW_PROBES_MAX; probe++) {
-		struct shm_flow_bucket *b = bucket_at(w, hash, probe);
+	for (*probes = 0; *probes < SHM_FLOW_PROBES_MAX; ++*probes) {
+		struct shm_flow_bucket *b = bucket_at(w, hash, *probes);
 
-		for (uint32_t s = 0; s < SHM_BUCKET_SLOTS; s++) {
-			if (b->slot[s] != word)
-				continue;
-			__atomic_store_n(&b->slot[s], 0, __ATOMIC_RELEASE);
-			for (uint32_t p = 0; p < probe; p++)
-				overflow_add(bucket_at(w, hash, p), -1);
-			set_n_used(w, w->table->n_used - 1);
-			// A reader at the present generation may have got hold of it before the store above.
-			now = __atomic_load_n(w->grace_generation, __ATOMIC_RELAXED) + 1;
-			retire(w, idx, generation > now ? generation : now);
-			return 0;
-		}
+		for (uint32_t s = 0; s < SHM_BUCKET_SLOTS; s++)
+			if (b->slot[s] == word)
+				return &b->slot[s];
 		if (b->overflow == 0)
 			break;
 	}
-	return -ENOENT;
+	return NULL;
+}
+
+// A reader at the present generation may have got hold of it before its slot was stored.
+static void retire_behind_readers(struct shm_flow_writer *w, uint32_t idx, uint64_t generation)
+{
+	uint64_t now = __atomic_load_n(w->grace_generation, __ATOMIC_RELAXED) + 1;
+
+	retire(w, idx, generation > now ? generation : now);
+}
+
+int shm_flow_unpublish(struct shm_flow_writer *w, uint32_t idx, uint64_t generation)
+{
+	uint64_t hash, *slot;
+	uint32_t probes;
+
+	if (idx == 0 || idx >= w->view.n_entries)
+		return -ENOENT;
+	slot = slot_of(w, idx, &probes);
+	if (!slot)
+		return -ENOENT;
+	hash = shm_flow_hash_inline(w->view.seed, &w->entries[idx].key);
+	__atomic_store_n(slot, 0, __ATOMIC_RELEASE);
+	for (uint32_t p = 0; p < probes; p++)
+		overflow_add(bucket_at(w, hash, p), -1);
+	set_n_used(w, w->table->n_used - 1);
+	retire_behind_readers(w, idx, generation);
+	return 0;
+}
+
+int shm_flow_replace(struct shm_flow_writer *w, uint32_t idx, const struct shm_flow *f,
+		     uint64_t own_expires_at_ns, uint64_t generation, uint32_t *out_idx)
+{
+	uint32_t entry_idx, probes;
+	uint64_t *slot;
+
+	if (idx == 0 || idx >= w->view.n_entries)
+		return -ENOENT;
+	if (!shm_flow_key_equal(&w->entries[idx].key, &f->key))
+		return -EINVAL;
+	slot = slot_of(w, idx, &probes);
+	if (!slot)
+		return -ENOENT;
+	if (w->n_free == 0)
+		return -ENOSPC;
+	entry_idx = w->free_idx[--w->n_free];
+	w->entries[entry_idx] = *f;
+	__atomic_store_n(&w->own_expiry_ns[entry_idx], own_expires_at_ns, __ATOMIC_RELAXED);
+	// The tag is the key's and stays.
+	__atomic_store_n(slot, shm_slot_word((uint32_t)(*slot >> 32), entry_idx), __ATOMIC_RELEASE);
+	retire_behind_readers(w, idx, generation);
+	*out_idx = entry_idx;
+	return 0;
 }
 
 void shm_flow_set_expiry(struct shm_flow_writer *w, uint32_t idx, uint64_t expires_at_ns,

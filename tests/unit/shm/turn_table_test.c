@@ -393,3 +393,29 @@ Test(turn_table, both_tag_matches_agree)
 	}
 }
 #endif
+
+Test(turn_table, replaced_entry_is_found_under_the_same_key_and_the_old_one_waits_for_readers)
+{
+	struct shm_flow_key key = table_fixture_key(7);
+	struct shm_flow f = table_fixture_flow(key);
+	uint32_t n_free = t.writer.n_free, idx = publish_key(key), next = 0;
+
+	f.to_port_be = 77;
+	cr_assert_eq(shm_flow_replace(&t.writer, idx, &f, 55, 0, &next), 0);
+	cr_assert_neq(next, idx);
+	cr_assert_eq(shm_flow_lookup(&t.view, &key), &t.view.entries[next]);
+	cr_assert_eq(t.view.entries[next].to_port_be, 77);
+	cr_assert_eq(t.writer.own_expiry_ns[next], 55);
+	cr_assert_eq(t.tables->turn.n_used, 1);
+	cr_assert_eq(t.writer.n_free, n_free - 2);
+	pass_grace();
+	cr_assert_eq(t.writer.n_free, n_free - 1);
+	cr_assert_eq(shm_flow_replace(&t.writer, idx, &f, 55, 0, &idx), -ENOENT);
+	f.key = table_fixture_key(8);
+	cr_assert_eq(shm_flow_replace(&t.writer, next, &f, 55, 0, &idx), -EINVAL);
+	t.writer.n_free = 0;
+	f.key = key;
+	cr_assert_eq(shm_flow_replace(&t.writer, next, &f, 55, 0, &idx), -ENOSPC);
+	cr_assert_eq(shm_flow_unpublish(&t.writer, next, 0), 0);
+	cr_assert_null(shm_flow_lookup(&t.view, &key));
+}
