@@ -40,6 +40,7 @@
 #define TURN_ATTR_EVEN_PORT                 0x0018
 #define TURN_ATTR_REQUESTED_TRANSPORT       0x0019
 #define TURN_ATTR_DONT_FRAGMENT             0x001A
+#define STUN_ATTR_ACCESS_TOKEN              0x001B
 #define STUN_ATTR_MESSAGE_INTEGRITY_SHA256  0x001C
 #define STUN_ATTR_PASSWORD_ALGORITHM        0x001D
 #define STUN_ATTR_USERHASH                  0x001E
@@ -52,6 +53,7 @@
 #define TURN_ATTR_CONNECTION_ID             0x002A
 #define TURN_ATTR_ADDITIONAL_ADDRESS_FAMILY 0x8000
 #define TURN_ATTR_ADDRESS_ERROR_CODE        0x8001
+#define STUN_ATTR_PASSWORD_ALGORITHMS       0x8002
 #define STUN_ATTR_ALTERNATE_DOMAIN          0x8003
 #define TURN_ATTR_ICMP                      0x8004
 #define STUN_ATTR_SOFTWARE                  0x8022
@@ -61,6 +63,7 @@
 #define ICE_ATTR_CONTROLLING                0x802A
 #define STUN_ATTR_RESPONSE_ORIGIN           0x802B
 #define STUN_ATTR_OTHER_ADDRESS             0x802C
+#define STUN_ATTR_THIRD_PARTY_AUTHORIZATION 0x802E
 #define TURN_ATTR_MOBILITY_TICKET           0x8030
 // Of the draft before RFC 8656, as coturn's client has it.
 #define TURN_ATTR_DRAFT_ADDITIONAL_FAMILY 0x8032
