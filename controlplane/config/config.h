@@ -31,6 +31,36 @@ struct config_realm {
 struct config_listener {
 	struct ip_endpoint endpoint; // transport is UDP
 	uint8_t realm_idx;           // 0 = the default realm, else realms[realm_idx - 1]
+	uint32_t file_idx;           // its place in `listeners` of the file
+};
+
+// A listener for clients over TCP or TLS.
+struct config_stream_listener {
+	struct ip_endpoint endpoint; // the unspecified address listens on all
+	bool takes_plain;            // TURN in the clear
+	bool takes_tls;              // with both, the first byte tells
+	bool has_proxy_header;       // PROXY protocol v2 comes first
+	uint8_t realm_idx;           // 0 = the default realm, else realms[realm_idx - 1]
+	uint32_t file_idx;           // its place in `listeners` of the file
+};
+
+// The section `tls`: certificates of TURN over TLS and DTLS.
+struct config_tls {
+	char *certificate; // PEM files; NULL = one of our own
+	char *key;
+	uint16_t min_version; // as on the wire: 0x0303 is 1.2
+};
+
+// The section `streams`: clients over TCP and TLS.
+struct config_streams {
+	uint32_t max_connections;
+	uint32_t per_source_max; // of an IPv4 address or a /64
+	uint32_t handshake_timeout_s;
+	uint32_t allocation_timeout_s; // how long a connection may be without an allocation
+	uint32_t stalled_s;            // a client that reads nothing for so long is cut off
+	uint32_t buffer_bytes;         // of one client, waiting to be sent
+	uint32_t buffer_ms;            // and how long that may wait
+	uint64_t buffer_total_bytes;
 };
 
 struct config_relay {
@@ -119,6 +149,10 @@ struct config {
 
 	struct config_listener *listeners;
 	uint32_t n_listeners;
+	struct config_stream_listener *stream_listeners;
+	uint32_t n_stream_listeners;
+	struct config_tls tls;
+	struct config_streams streams;
 	struct config_relay *relays;
 	uint32_t n_relays;
 	uint16_t relay_port_min; // host order, inclusive

@@ -56,9 +56,13 @@ int config_read_listeners(struct config_reader *r)
 	if (!c->listeners)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < f->n_listeners; i++) {
-		struct ip_endpoint *e = &c->listeners[i].endpoint;
+		struct config_listener *l = &c->listeners[c->n_listeners];
+		struct ip_endpoint *e = &l->endpoint;
 		uint32_t port;
 
+		if (config_is_stream_listener(&f->listeners[i]))
+			continue;
+		l->file_idx = i;
 		config_at(r, "listeners[%u].address", i);
 		ret = read_own_address(r, f->listeners[i].address, &e->address);
 		if (ret < 0)
@@ -69,10 +73,10 @@ int config_read_listeners(struct config_reader *r)
 			return ret;
 		e->port_be = htons((uint16_t)port);
 		config_at(r, "listeners[%u].realm", i);
-		ret = config_realm_find(r, f->listeners[i].realm, &c->listeners[i].realm_idx);
+		ret = config_realm_find(r, f->listeners[i].realm, &l->realm_idx);
 		if (ret < 0)
 			return ret;
-		for (uint32_t j = 0; j < i; j++)
+		for (uint32_t j = 0; j < c->n_listeners; j++)
 			if (ip_endpoint_equal(&c->listeners[j].endpoint, e)) {
 				char text[IP_ENDPOINT_TEXT_MAX];
 
@@ -80,10 +84,16 @@ int config_read_listeners(struct config_reader *r)
 				return config_fail(r,
 						   "%s is listed twice (also listeners[%u]); "
 						   "remove one or change its port",
-						   ip_endpoint_format(e, text, sizeof(text)), j);
+						   ip_endpoint_format(e, text, sizeof(text)),
+						   c->listeners[j].file_idx);
 			}
-		c->n_listeners = i + 1;
+		c->n_listeners++;
 	}
+	config_at(r, "listeners");
+	if (c->n_listeners == 0)
+		return config_fail(r,
+				   "none of them takes UDP, which most clients come over and the "
+				   "workers need; add '- address: IP' without transport");
 	return 0;
 }
 
@@ -101,7 +111,8 @@ static int relay_keeps_off_listeners(struct config_reader *r, uint32_t relay_idx
 		return config_fail(r,
 				   "the relayed ports %u-%u cover listeners[%u] (port %u) on "
 				   "the same address; move the range or the listener",
-				   c->relay_port_min, c->relay_port_max, i, port);
+				   c->relay_port_min, c->relay_port_max, c->listeners[i].file_idx,
+				   port);
 	}
 	return 0;
 }

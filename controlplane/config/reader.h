@@ -43,6 +43,9 @@ int config_realm_credentials(struct config_reader *r, const char *prefix,
 // The index of the realm of that name; NULL is the default one. The key must be set.
 int config_realm_find(struct config_reader *r, const char *name, uint8_t *out);
 
+// Whether an entry of `listeners` is one for TCP or TLS, which config_read_streams reads.
+bool config_is_stream_listener(const struct file_listener *l);
+
 // Each reads one theme. 0, -EINVAL with the fault filled, or -ENOMEM.
 int config_read_names(struct config_reader *r);       // instance, realm, software_attribute
 int config_read_credentials(struct config_reader *r); // users, rest_secrets, nonce_secret
@@ -56,5 +59,7 @@ int config_read_ports(struct config_reader *r);  // behind workers
 int config_read_limits(struct config_reader *r); // lifetime, quota, tables, limits, filter
 int config_read_sfu(struct config_reader *r);
 int config_read_http(struct config_reader *r); // behind sfu
+int config_read_streams(
+	struct config_reader *r); // tls, streams, listeners for TCP and TLS; behind all
 
 #endif

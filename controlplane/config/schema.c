@@ -26,11 +26,35 @@ static const cyaml_schema_value_t number_entry = { CYAML_VALUE_UINT(CYAML_FLAG_D
 static const cyaml_schema_field_t listener_fields[] = {
 	NEEDED_TEXT("address", struct file_listener, address),
 	OPTIONAL_NUMBER("port", struct file_listener, port),
+	OPTIONAL_TEXT("transport", struct file_listener, transport),
+	CYAML_FIELD_BOOL_PTR("proxy_protocol", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_listener, proxy_protocol),
 	OPTIONAL_TEXT("realm", struct file_listener, realm),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t listener_entry = { CYAML_VALUE_MAPPING(
 	CYAML_FLAG_DEFAULT, struct file_listener, listener_fields) };
+
+static const cyaml_schema_field_t tls_fields[] = {
+	OPTIONAL_TEXT("certificate", struct file_tls, certificate),
+	OPTIONAL_TEXT("key", struct file_tls, key),
+	OPTIONAL_TEXT("min_version", struct file_tls, min_version),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t streams_fields[] = {
+	OPTIONAL_NUMBER("max_connections", struct file_streams, max_connections),
+	OPTIONAL_NUMBER("per_source_max", struct file_streams, per_source_max),
+	OPTIONAL_NUMBER("handshake_timeout_seconds", struct file_streams,
+			handshake_timeout_seconds),
+	OPTIONAL_NUMBER("allocation_timeout_seconds", struct file_streams,
+			allocation_timeout_seconds),
+	OPTIONAL_NUMBER("stalled_seconds", struct file_streams, stalled_seconds),
+	OPTIONAL_NUMBER("buffer_kb", struct file_streams, buffer_kb),
+	OPTIONAL_NUMBER("buffer_ms", struct file_streams, buffer_ms),
+	OPTIONAL_NUMBER("buffer_total_mb", struct file_streams, buffer_total_mb),
+	CYAML_FIELD_END,
+};
 
 static const cyaml_schema_field_t relay_fields[] = {
 	CYAML_FIELD_SEQUENCE_COUNT("addresses", CYAML_FLAG_POINTER, struct file_relay, addresses,
@@ -180,6 +204,8 @@ static const cyaml_schema_field_t top_fields[] = {
 			     struct file_config, rfc5766_channels),
 	CYAML_FIELD_SEQUENCE_COUNT("listeners", CYAML_FLAG_POINTER, struct file_config, listeners,
 				   n_listeners, &listener_entry, 0, LIST_MAX),
+	OPTIONAL_BLOCK("tls", struct file_config, tls, tls_fields),
+	OPTIONAL_BLOCK("streams", struct file_config, streams, streams_fields),
 	CYAML_FIELD_MAPPING_PTR("relay", CYAML_FLAG_POINTER, struct file_config, relay,
 				relay_fields),
 	OPTIONAL_LIST("users", struct file_config, users, n_users, &user_entry, USERS_MAX),

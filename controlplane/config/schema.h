@@ -12,7 +12,26 @@
 struct file_listener {
 	char *address;
 	uint32_t *port;
+	char *transport;
+	bool *proxy_protocol;
 	char *realm;
+};
+
+struct file_tls {
+	char *certificate;
+	char *key;
+	char *min_version;
+};
+
+struct file_streams {
+	uint32_t *max_connections;
+	uint32_t *per_source_max;
+	uint32_t *handshake_timeout_seconds;
+	uint32_t *allocation_timeout_seconds;
+	uint32_t *stalled_seconds;
+	uint32_t *buffer_kb;
+	uint32_t *buffer_ms;
+	uint32_t *buffer_total_mb;
 };
 
 struct file_relay {
@@ -138,6 +157,8 @@ struct file_config {
 	bool *rfc5766_channels;
 	struct file_listener *listeners;
 	uint32_t n_listeners;
+	struct file_tls *tls;
+	struct file_streams *streams;
 	struct file_relay *relay;
 	struct file_user *users;
 	uint32_t n_users;
