@@ -3,8 +3,9 @@
 // keeps from the kernel. Reads the frame, writes only tp_fragments.
 //
 // Accepts Ethernet with at most one VLAN tag, IPv4 with options, IPv6 with up to four hop-by-hop,
-// destination, routing or fragment headers, and UDP behind it. Refuses to guess: what it cannot
-// locate goes to the kernel, unless it is UDP to an address of ours.
+// destination, routing or fragment headers, and UDP behind it, or an ICMP error about UDP that left
+// from a relayed port (RFC 8656 §11.5). Refuses to guess: what it cannot locate goes to the kernel,
+// unless it is UDP to an address of ours.
 #ifndef TP_BPF_CLASSIFY_BPF_H
 #define TP_BPF_CLASSIFY_BPF_H
 
@@ -24,6 +25,19 @@
 #define IP6_FRAGMENT_OFFSET 0xfff8
 #define IP6_HEADERS_MAX     4
 
+// RFC 792, RFC 4443. The kernel's own header for it wants a libc.
+#define ICMP4_UNREACHABLE   3
+#define ICMP4_TIME_EXCEEDED 11
+#define ICMP6_UNREACHABLE   1
+#define ICMP6_TIME_EXCEEDED 3 // packet too big is 2
+
+struct icmp_header {
+	__u8 type;
+	__u8 code;
+	__be16 checksum;
+	__be32 rest;
+};
+
 struct vlan_header {
 	__be16 tci;
 	__be16 ethertype;
@@ -41,6 +55,7 @@ enum place {
 	PLACE_ELSEWHERE = 0, // the kernel's; `counter` says why
 	PLACE_LISTENER,      // `accept` says what it wants
 	PLACE_RELAY,
+	PLACE_ICMP,      // an error about a datagram that left from a relayed port
 	PLACE_FRAGMENT,  // of a datagram of ours, or that may be ours
 	PLACE_MALFORMED, // UDP to our address whose port cannot be found
 };
@@ -113,6 +128,76 @@ static __always_inline int place_by_port(struct packet *p, const struct xdp_filt
 	return place_elsewhere(p, XDP_COUNTER_PASSED_OTHER_PORT);
 }
 
+// Whether a UDP header at `udp`, enclosed in an error to `local`, is of a relayed port.
+static __always_inline bool left_from_relay(const struct xdp_filter_local *local,
+					    const struct udphdr *udp, void *data_end)
+{
+	__u16 port;
+
+	if (!(local->flags & XDP_LOCAL_F_RELAY) || (void *)(udp + 1) > data_end)
+		return false;
+	port = bpf_ntohs(udp->source);
+	return port >= local->relay_port_min && port <= local->relay_port_max;
+}
+
+// Unreachable or time exceeded about a datagram that our own address sent; all other ICMP is the
+// kernel's.
+static __always_inline int place_icmp4(struct packet *p, const struct iphdr *ip,
+				       const struct xdp_filter_local *local, void *data_end)
+{
+	__u32 header_bytes = ip->ihl * 4;
+	struct icmp_header *icmp = p->l3 + header_bytes;
+	struct iphdr *enclosed = (void *)(icmp + 1);
+
+	if (header_bytes < sizeof(*ip) ||
+	    (bpf_ntohs(ip->frag_off) & (IP4_MORE_FRAGMENTS | IP4_FRAGMENT_OFFSET)) ||
+	    (void *)(enclosed + 1) > data_end ||
+	    (icmp->type != ICMP4_UNREACHABLE && icmp->type != ICMP4_TIME_EXCEEDED) ||
+	    enclosed->version != 4 || enclosed->ihl < 5 || enclosed->protocol != IPPROTO_UDP ||
+	    (bpf_ntohs(enclosed->frag_off) & IP4_FRAGMENT_OFFSET) || enclosed->saddr != ip->daddr)
+		return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
+	if (!left_from_relay(local, (void *)enclosed + enclosed->ihl * 4, data_end))
+		return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
+	return PLACE_ICMP;
+}
+
+// The same for unreachable, too big and time exceeded of ICMPv6.
+static __always_inline int place_icmp6(struct packet *p, struct icmp_header *icmp,
+				       const struct xdp_filter_local *local, void *data_end)
+{
+	struct ipv6hdr *enclosed = (void *)(icmp + 1);
+	void *at = enclosed + 1;
+	__u32 differs = 0;
+	__u8 next;
+
+	if (at > data_end || icmp->type < ICMP6_UNREACHABLE || icmp->type > ICMP6_TIME_EXCEEDED ||
+	    enclosed->version != 6)
+		return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
+#pragma unroll
+	for (int i = 0; i < 4; i++)
+		differs |= enclosed->saddr.in6_u.u6_addr32[i] ^ p->destination[i];
+	next = enclosed->nexthdr;
+	for (int i = 0; i < IP6_HEADERS_MAX; i++) {
+		struct ip6_extension *extension = at;
+
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING && next != IPPROTO_DSTOPTS &&
+		    next != IPPROTO_FRAGMENT)
+			break;
+		if ((void *)(extension + 1) > data_end)
+			return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
+		if (next != IPPROTO_FRAGMENT)
+			at += 8 + extension->length_8bytes * 8;
+		else if (bpf_ntohs(extension->fragment_offset) & IP6_FRAGMENT_OFFSET)
+			return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
+		else
+			at += sizeof(*extension);
+		next = extension->next_header;
+	}
+	if (differs || next != IPPROTO_UDP || !left_from_relay(local, at, data_end))
+		return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
+	return PLACE_ICMP;
+}
+
 static __always_inline int classify_ip4(struct packet *p, void *data_end)
 {
 	struct iphdr *ip = p->l3;
@@ -130,6 +215,8 @@ static __always_inline int classify_ip4(struct packet *p, void *data_end)
 	local = bpf_map_lookup_elem(&tp_locals, p->destination);
 	if (!local)
 		return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_LOCAL);
+	if (ip->protocol == IPPROTO_ICMP)
+		return place_icmp4(p, ip, local, data_end);
 	if (ip->protocol != IPPROTO_UDP)
 		return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
 	p->source[2] = bpf_htonl(0xffff);
@@ -203,6 +290,8 @@ static __always_inline int classify_ip6(struct packet *p, void *data_end)
 	if (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS ||
 	    next == IPPROTO_FRAGMENT)
 		return PLACE_MALFORMED; // no honest sender has five
+	if (next == IPPROTO_ICMPV6 && !is_fragment)
+		return place_icmp6(p, at, local, data_end);
 	if (next != IPPROTO_UDP)
 		return place_elsewhere(p, XDP_COUNTER_PASSED_NOT_UDP);
 

@@ -21,7 +21,7 @@ typedef __u64 uint64_t;
 
 // Changes with any change of a struct or of the counters below; a pin of another version is
 // refused.
-#define XDP_FILTER_MAPS_VERSION 1
+#define XDP_FILTER_MAPS_VERSION 2
 
 #define XDP_FILTER_LOCALS_MAX    256
 #define XDP_FILTER_LISTENERS_MAX 1024
@@ -55,12 +55,14 @@ typedef __u64 uint64_t;
 	  "headers cut short before the destination was known: to the kernel")                     \
 	X(PASSED_NOT_LOCAL, "passed_not_local",                                                    \
 	  "not to a relay or listener address: to the kernel")                                     \
-	X(PASSED_NOT_UDP, "passed_not_udp", "to our address, but not UDP: to the kernel")          \
+	X(PASSED_NOT_UDP, "passed_not_udp", "to our address, but no UDP of ours: to the kernel")   \
 	X(PASSED_OTHER_PORT, "passed_other_port",                                                  \
 	  "UDP to our address, but to no port of ours: to the kernel")                             \
 	X(ANSWERED_BINDING, "answered_binding", "STUN Binding request answered by the filter")     \
 	X(STEERED_LISTENER, "steered_listener", "to a listener: handed to a worker")               \
 	X(STEERED_RELAY, "steered_relay", "to a relayed port: handed to a worker")                 \
+	X(STEERED_ICMP, "steered_icmp",                                                            \
+	  "ICMP error about what a relayed port sent: handed to a worker")                         \
 	X(STEERED_FRAGMENT, "steered_fragment", "IP fragment of ours: handed to a worker")         \
 	X(DROPPED_NO_WORKER, "dropped_no_worker", "ours, but no worker is attached to the queue")  \
 	X(DROPPED_MALFORMED_UDP, "dropped_malformed_udp",                                          \

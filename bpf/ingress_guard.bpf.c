@@ -21,6 +21,7 @@ int turnpike_guard(struct __sk_buff *skb)
 			 &p)) {
 	case PLACE_LISTENER:
 	case PLACE_RELAY:
+	case PLACE_ICMP:
 	case PLACE_FRAGMENT:
 	case PLACE_MALFORMED:
 		counter_add(XDP_COUNTER_GUARD_DROPPED);

@@ -180,6 +180,8 @@ static __always_inline __u32 filter_frame(struct xdp_md *ctx)
 	place = classify((void *)(long)ctx->data, data_end, false, &p);
 	if (place == PLACE_ELSEWHERE)
 		return p.counter;
+	if (place == PLACE_ICMP)
+		return XDP_COUNTER_STEERED_ICMP;
 	if (place == PLACE_FRAGMENT)
 		return XDP_COUNTER_STEERED_FRAGMENT;
 	if (place == PLACE_MALFORMED)
@@ -215,6 +217,7 @@ int turnpike_filter(struct xdp_md *ctx)
 		return XDP_TX;
 	case XDP_COUNTER_STEERED_LISTENER:
 	case XDP_COUNTER_STEERED_RELAY:
+	case XDP_COUNTER_STEERED_ICMP:
 	case XDP_COUNTER_STEERED_FRAGMENT:
 		if (!bpf_map_lookup_elem(&xsks_map, &queue)) {
 			counter_add(XDP_COUNTER_DROPPED_NO_WORKER);

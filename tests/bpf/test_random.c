@@ -8,6 +8,7 @@
 
 #define N_RANDOM  100000
 #define N_MUTATED 100000
+#define SEEDS     10
 
 TestSuite(random, .init = harness_open, .fini = harness_close);
 
@@ -86,8 +87,31 @@ Test(random, bytes)
 	expect_total(N_RANDOM);
 }
 
+// Said of a datagram from a relayed port.
+static struct frame port_unreachable(bool v6)
+{
+	uint8_t message[128] = { v6 ? 1 : 3, v6 ? 4 : 3 };
+	struct frame_spec about = {
+		.source = v6 ? RELAYED_V6 : RELAYED_V4,
+		.destination = v6 ? CLIENT_V6 : CLIENT_V4,
+	};
+	struct frame_spec spec = {
+		.destination = about.source,
+		.protocol = v6 ? 58 : 1,
+		.no_udp_header = true,
+		.payload = message,
+	};
+	struct frame f;
+
+	frame_build(&f, &about);
+	memcpy(message + 8, f.bytes + 14, f.n_bytes - 14);
+	spec.payload_bytes = 8 + f.n_bytes - 14;
+	frame_build(&f, &spec);
+	return f;
+}
+
 // Valid frames of every kind, the seeds of mutation.
-static uint32_t seeds(struct frame out[8])
+static uint32_t seeds(struct frame out[SEEDS])
 {
 	static const uint8_t channel_data[] = { 0x40, 0, 0, 4, 'd', 'a', 't', 'a' };
 	static const uint8_t extensions[] = { 0, 60 };
@@ -118,13 +142,14 @@ static uint32_t seeds(struct frame out[8])
 		spec.has_fragment_header = v6;
 		spec.fragment = v6 ? 1 : 0x2000;
 		frame_build(&out[n++], &spec);
+		out[n++] = port_unreachable(v6);
 	}
 	return n;
 }
 
 Test(random, mutated)
 {
-	struct frame seed[8];
+	struct frame seed[SEEDS];
 	uint32_t n_seeds = seeds(seed);
 
 	state = 0xd1b54a32d192ed03;
@@ -157,7 +182,7 @@ Test(random, mutated)
 
 Test(random, every_kind_truncated_at_every_length)
 {
-	struct frame seed[8];
+	struct frame seed[SEEDS];
 	uint32_t n_seeds = seeds(seed);
 	uint64_t total = 0;
 
