@@ -1,0 +1,280 @@
+// Listening on relayed transport addresses, accepting peers, connecting to them. Control plane's loop thread.
+#include "controlplane/turn/tcp_relay/sockets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "controlplane/turn/tcp_relay/connections.h"
+#include "controlplane/turn/tcp_relay/sockets_private.h"
+
+#define BACKLOG      64
+#define ACCEPT_BATCH 16
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+// ---- peers that connect
+
+// Descriptors have run out: without this the listener would be ready for ever.
+static void refuse_one(struct turn_tcp_sockets *k, int listening_fd)
+{
+	int fd;
+
+	if (k->spare_fd < 0)
+		return;
+	close(k->spare_fd);
+	fd = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	k->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void accepted(struct turn_tcp_listener *l, int fd, const struct sockaddr_storage *ss)
+{
+	struct turn_tcp_sockets *k = l->sockets;
+	uint32_t allocation_idx = l->allocation_idx;
+	struct turn_tcp_peer *p;
+	struct ip_endpoint peer;
+	uint32_t connection;
+
+	p = turn_tcp_peer_new(k, fd, 0);
+	if (p == NULL) {
+		close(fd);
+		return;
+	}
+	// The listener may be gone behind this, with its allocation.
+	connection = turn_tcp_sockaddr_get(ss, &peer)
+			     ? turn_tcp_relay_accepted(k->relay, allocation_idx, &peer, now_ns())
+			     : 0;
+	if (connection == 0) {
+		turn_tcp_peer_free(p);
+		return;
+	}
+	turn_tcp_socket_prepare(fd);
+	p->connection = connection;
+	k->peer[connection] = p;
+}
+
+static void on_listener(evutil_socket_t fd, short what, void *arg)
+{
+	struct turn_tcp_listener *l = arg;
+	struct turn_tcp_sockets *k = l->sockets;
+	uint32_t allocation_idx = l->allocation_idx;
+
+	for (uint32_t i = 0; i < ACCEPT_BATCH && k->listener[allocation_idx] == l; i++) {
+		struct sockaddr_storage ss;
+		socklen_t n = sizeof(ss);
+		int peer_fd =
+			accept4(l->fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (peer_fd >= 0) {
+			accepted(l, peer_fd, &ss);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE)
+			refuse_one(k, l->fd);
+		if (errno != ECONNABORTED)
+			return;
+	}
+}
+
+static void listener_free(struct turn_tcp_listener *l)
+{
+	if (l->event != NULL)
+		event_free(l->event);
+	if (l->fd >= 0)
+		close(l->fd);
+	free(l);
+}
+
+static int io_listen(void *arg, uint32_t allocation_idx, const struct ip_endpoint *relayed)
+{
+	struct turn_tcp_sockets *k = arg;
+	struct turn_tcp_listener *l = calloc(1, sizeof(*l));
+	int ret = -ENOMEM;
+
+	if (l == NULL)
+		return -ENOMEM;
+	l->sockets = k;
+	l->allocation_idx = allocation_idx;
+	l->fd = turn_tcp_socket_bound(relayed);
+	if (l->fd < 0) {
+		ret = l->fd;
+		goto fail;
+	}
+	if (listen(l->fd, BACKLOG) < 0) {
+		ret = -errno;
+		goto fail;
+	}
+	l->event = event_new(k->base, l->fd, EV_READ | EV_PERSIST, on_listener, l);
+	if (l->event == NULL || event_add(l->event, NULL) < 0)
+		goto fail;
+	k->listener[allocation_idx] = l;
+	return 0;
+fail:
+	listener_free(l);
+	return ret;
+}
+
+static void io_unlisten(void *arg, uint32_t allocation_idx)
+{
+	struct turn_tcp_sockets *k = arg;
+
+	listener_free(k->listener[allocation_idx]);
+	k->listener[allocation_idx] = NULL;
+}
+
+// ---- peers that are connected to
+
+static void on_connected(evutil_socket_t fd, short what, void *arg)
+{
+	struct turn_tcp_peer *p = arg;
+	struct turn_tcp_sockets *k = p->sockets;
+	uint32_t connection = p->connection;
+	socklen_t n = sizeof(int);
+	int error = EIO;
+
+	event_free(p->connecting);
+	p->connecting = NULL;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) == 0 && error == 0) {
+		turn_tcp_socket_prepare(fd);
+		turn_tcp_relay_connected(k->relay, connection, now_ns());
+		return;
+	}
+	k->peer[connection] = NULL;
+	turn_tcp_peer_free(p);
+	turn_tcp_relay_failed(k->relay, connection, now_ns());
+}
+
+static int io_connect(void *arg, uint32_t connection, const struct ip_endpoint *relayed,
+		      const struct ip_endpoint *peer)
+{
+	struct turn_tcp_sockets *k = arg;
+	struct sockaddr_storage ss;
+	socklen_t n = turn_tcp_sockaddr_set(peer, &ss);
+	struct ip_endpoint final;
+	struct turn_tcp_peer *p;
+	int fd, ret;
+
+	// Policy once more, about the very address that the kernel is about to get.
+	if (!turn_tcp_sockaddr_get(&ss, &final) ||
+	    turn_tcp_relay_may_connect(k->relay, turn_tcp_relay_allocation(k->relay, connection),
+				       &final) != 0)
+		return -EACCES;
+	fd = turn_tcp_socket_bound(relayed);
+	if (fd < 0)
+		return fd;
+	if (connect(fd, (struct sockaddr *)&ss, n) < 0 && errno != EINPROGRESS) {
+		ret = -errno;
+		close(fd);
+		return ret;
+	}
+	p = turn_tcp_peer_new(k, fd, connection);
+	if (p == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	p->connecting = event_new(k->base, fd, EV_WRITE, on_connected, p);
+	if (p->connecting == NULL || event_add(p->connecting, NULL) < 0) {
+		turn_tcp_peer_free(p);
+		return -ENOMEM;
+	}
+	k->peer[connection] = p;
+	return 0;
+}
+
+// ---- both
+
+static int io_join(void *arg, uint32_t connection, uint32_t stream_idx, uint32_t stream_serial)
+{
+	struct turn_tcp_sockets *k = arg;
+	struct turn_stream *s = turn_streams_find(k->streams, stream_idx, stream_serial);
+
+	if (s == NULL || k->peer[connection] == NULL)
+		return -ENOENT;
+	return turn_tcp_pipe_join(k->peer[connection], s);
+}
+
+static void io_close(void *arg, uint32_t connection)
+{
+	struct turn_tcp_sockets *k = arg;
+	struct turn_tcp_peer *p = k->peer[connection];
+
+	if (p == NULL)
+		return;
+	k->peer[connection] = NULL;
+	turn_tcp_peer_end(p);
+}
+
+static void io_send(void *arg, uint32_t stream_idx, uint32_t stream_serial, const uint8_t *message,
+		    size_t n_bytes)
+{
+	struct turn_tcp_sockets *k = arg;
+
+	turn_streams_send(k->streams, stream_idx, stream_serial, message, n_bytes);
+}
+
+// ---- life
+
+int turn_tcp_sockets_new(struct event_base *base, struct turn_server *server,
+			 struct turn_streams *streams, uint32_t n_allocations,
+			 const struct turn_tcp_limits *limits, struct turn_tcp_sockets **out)
+{
+	struct turn_tcp_sockets *k = calloc(1, sizeof(*k));
+	const struct turn_tcp_io io = {
+		.arg = k,
+		.listen = io_listen,
+		.unlisten = io_unlisten,
+		.connect = io_connect,
+		.join = io_join,
+		.close = io_close,
+		.send = io_send,
+	};
+	int ret = -ENOMEM;
+
+	if (k == NULL)
+		return -ENOMEM;
+	k->base = base;
+	k->streams = streams;
+	k->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	k->listener = calloc((size_t)n_allocations + 1, sizeof(*k->listener));
+	k->peer = calloc((size_t)TURN_TCP_CONNECTIONS_MOST + 1, sizeof(struct turn_tcp_peer *));
+	if (k->listener == NULL || k->peer == NULL)
+		goto fail;
+	ret = turn_tcp_relay_new(server, &io, limits, &k->relay);
+	if (ret < 0)
+		goto fail;
+	*out = k;
+	return 0;
+fail:
+	turn_tcp_sockets_free(k);
+	return ret;
+}
+
+void turn_tcp_sockets_free(struct turn_tcp_sockets *k)
+{
+	if (k == NULL)
+		return;
+	turn_tcp_relay_free(k->relay);
+	while (k->peers != NULL)
+		turn_tcp_peer_free(k->peers);
+	if (k->spare_fd >= 0)
+		close(k->spare_fd);
+	free(k->listener);
+	free(k->peer);
+	free(k);
+}
+
+const struct turn_tcp_relay *turn_tcp_sockets_relay(const struct turn_tcp_sockets *k)
+{
+	return k == NULL ? NULL : k->relay;
+}
