@@ -35,10 +35,16 @@ ask() {
 # open PAGE HOST: a browser in the namespace of HOST (client, peer).
 open_page() { ask "$1" open "{\"netns\": \"tp-$2-$instance\", \"origin\": \"${DEMO_URL%/demo/}/healthz\"}"; }
 
+# A Firefox that watches; its WHEP goes by plain HTTP, because it knows no certificate of the lab's.
+open_firefox() { ask "$1" open "{\"netns\": \"tp-$2-$instance\", \"browser\": \"firefox\"}"; }
+
 # publish PAGE ROOM PARTICIPANT [JSON-FIELDS]
 publish() { ask "$1" publish "{\"url\": \"$WHIP_URL/$2/$3\", \"token\": \"$WHIP_TOKEN\" ${4:+, $4}}"; }
 # watch PAGE ROOM[/PARTICIPANT] [JSON-FIELDS]
 watch() { ask "$1" watchSoon "{\"url\": \"$WHEP_URL/$2\", \"token\": \"$WHEP_TOKEN\" ${3:+, $3}}"; }
+
+# watch_plain PAGE ROOM
+watch_plain() { ask "$1" watchSoon "{\"url\": \"http://$TURN_HOST:8080/whep/$2\", \"token\": \"$WHEP_TOKEN\"}"; }
 
 # look PAGE: sets `answer` and keeps it as `seen[PAGE]`; the one before is `seen_before[PAGE]`.
 declare -A seen seen_before

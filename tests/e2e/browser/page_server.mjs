@@ -8,6 +8,19 @@ import { join } from 'node:path';
 const here = (name) => readFileSync(new URL(name, import.meta.url));
 const wait = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value));
 
+// A fake camera that needs no permission, plain addresses in candidates, pages that may play sound, and nothing fetched.
+export const firefoxPreferences = `
+user_pref("media.navigator.permission.disabled", true);
+user_pref("media.navigator.streams.fake", true);
+user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);
+user_pref("app.update.enabled", false);
+user_pref("app.normandy.enabled", false);
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("media.gmp-manager.updateEnabled", false);
+user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("media.autoplay.default", 0);
+`;
+
 // The program and its arguments; both have a fake camera and microphone.
 const browsers = {
 	chromium: (profile, url) => [process.env.CHROMIUM ?? '/usr/bin/chromium', [
@@ -17,16 +30,7 @@ const browsers = {
 		'--disable-background-networking', '--disable-component-update', '--disable-sync',
 		'--disable-gpu', '--no-first-run', `--user-data-dir=${profile}`, url]],
 	firefox: (profile, url) => {
-		writeFileSync(join(profile, 'user.js'), `
-			user_pref("media.navigator.permission.disabled", true);
-			user_pref("media.navigator.streams.fake", true);
-			user_pref("media.peerconnection.ice.obfuscate_host_addresses", false);
-			user_pref("app.update.enabled", false);
-			user_pref("app.normandy.enabled", false);
-			user_pref("datareporting.policy.dataSubmissionEnabled", false);
-			user_pref("media.gmp-manager.updateEnabled", false);
-			user_pref("browser.shell.checkDefaultBrowser", false);
-		`);
+		writeFileSync(join(profile, 'user.js'), firefoxPreferences);
 		return [process.env.FIREFOX ?? '/usr/bin/firefox-esr',
 			['--headless', '--no-remote', '--profile', profile, url]];
 	},

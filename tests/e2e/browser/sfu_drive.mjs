@@ -1,13 +1,15 @@
-// Drives headless Chromiums that publish to and watch a room, each in a network namespace of its choice. Takes commands
+// Drives headless browsers that publish to and watch a room, each in a network namespace of its choice. Takes commands
 // on standard input, one JSON array a line: [page, function, argument]; answers with one JSON line each: {ok} or {error}.
 // Functions are those of sfu_page.js, and:
-//   open    {netns, origin}  starts a browser in the namespace and opens a page there; origin: an https address whose
+//   open    {netns, origin}  starts a Chromium in the namespace and opens a page there; origin: an https address whose
 //                            pages may use the camera (any path of it will do)
+//           {netns, browser: "firefox"}  a Firefox of its own with a page that watches, by plain HTTP
 //   close                    ends it
 //   screenshot FILE
 // Commands of different pages run side by side; those of one page in order. The browsers end with standard input.
 //
 //   node sfu_drive.mjs
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +20,7 @@ const script = readFileSync(new URL('sfu_page.js', import.meta.url), 'utf8');
 const scratch = mkdtempSync(join(tmpdir(), 'turnpike-drive.'));
 const browsers = new Map(); // by namespace
 const pages = new Map();
+const firefoxes = []; // child processes
 const queues = new Map();
 
 // One browser for each namespace: Chromium itself is entered into it.
@@ -42,7 +45,35 @@ function browserIn(netns) {
 	return browsers.get(netns);
 }
 
-async function open(name, { netns, origin }) {
+// What a page of Chromium offers, of a Firefox in the namespace.
+async function openFirefox(netns) {
+	const program = [process.execPath, new URL('firefox_page.mjs', import.meta.url).pathname];
+	const [command, ...args] = netns ? ['nsenter', `--net=/run/netns/${netns}`, ...program] : program;
+	const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+	const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+	const exited = new Promise((resolve) => child.once('exit', resolve));
+	firefoxes.push(child);
+	return {
+		ask: async (verb, argument) => {
+			child.stdin.write(`${JSON.stringify([verb, argument])}\n`);
+			const { value, done } = await answers.next();
+			const answer = done ? { error: 'firefox is gone' } : JSON.parse(value);
+			if (answer.error)
+				throw new Error(answer.error);
+			return answer.ok;
+		},
+		close: () => {
+			child.stdin.end();
+			return exited;
+		},
+	};
+}
+
+async function open(name, { netns, origin, browser: kind }) {
+	if (kind === 'firefox') {
+		pages.set(name, await openFirefox(netns));
+		return true;
+	}
 	const browser = await browserIn(netns);
 	const context = await browser.newContext({ ignoreHTTPSErrors: true });
 	const page = await context.newPage();
@@ -58,6 +89,8 @@ async function run(name, verb, argument) {
 	const page = pages.get(name);
 	if (!page)
 		throw new Error(`no page ${name}`);
+	if (page.ask)
+		return verb === 'close' ? page.close() : page.ask(verb, argument);
 	if (verb === 'close')
 		return page.context().close();
 	if (verb === 'screenshot')
@@ -76,6 +109,12 @@ input.on('line', (line) => {
 async function end() {
 	for (const browser of browsers.values())
 		await (await browser).close().catch(() => {});
+	await Promise.all(firefoxes.map((child) => new Promise((resolve) => {
+		if (child.exitCode !== null)
+			return resolve();
+		child.once('exit', resolve);
+		child.stdin.end();
+	})));
 	rmSync(scratch, { recursive: true, force: true });
 	process.exit(0);
 }

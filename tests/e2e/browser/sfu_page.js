@@ -42,6 +42,16 @@ function configuration(o) {
 	return { iceServers: o.iceServers ?? [], iceTransportPolicy: o.relayOnly ? 'relay' : 'all' };
 }
 
+// Only an element that plays makes the browser decode. Each track in a stream of its own: slots are independent.
+function play(s, track) {
+	const element = document.createElement(track.kind);
+	element.muted = track.kind === 'video';
+	element.autoplay = true;
+	element.srcObject = new MediaStream([track]);
+	document.body.append(element);
+	s.elements.push(element);
+}
+
 window.publish = async (o) => {
 	const s = window.session = { role: 'publish', received: [] };
 	const pc = s.pc = new RTCPeerConnection(configuration(o));
@@ -73,18 +83,54 @@ window.publish = async (o) => {
 	return { location: s.location, state: pc.connectionState };
 };
 
+// Without an SFU between: the two ends of one connection, for comparison. offerDirect → answerDirect → acceptDirect.
+window.offerDirect = async (o) => {
+	const s = window.session = { role: 'publish', received: [] };
+	const pc = s.pc = new RTCPeerConnection();
+	const [width, height, frameRate] = o.size;
+	const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width, height, frameRate } });
+	for (const track of stream.getTracks())
+		pc.addTransceiver(track, { direction: 'sendonly', streams: [stream] });
+	return offer(pc);
+};
+
+window.answerDirect = async (sdp) => {
+	const s = window.session = { role: 'watch', received: [], elements: [] };
+	const pc = s.pc = new RTCPeerConnection();
+	pc.ontrack = ({ track }) => play(s, track);
+	await pc.setRemoteDescription({ type: 'offer', sdp });
+	return offer(pc);
+};
+
+window.acceptDirect = async (sdp) => {
+	await window.session.pc.setRemoteDescription({ type: 'answer', sdp });
+	await connected(window.session.pc, 15);
+	return true;
+};
+
+// Looks ten times a second for as long: the pictures decoded, and the longest time without a new one.
+window.gaps = async (seconds) => {
+	const began = performance.now();
+	let last = began, longest = 0, first, decoded = 0;
+	while (performance.now() < began + seconds * 1000) {
+		const stats = [...(await window.session.pc.getStats()).values()];
+		const n = Math.max(0, ...stats.filter((x) => x.type === 'inbound-rtp' && x.kind === 'video')
+			.map((x) => x.framesDecoded));
+		const now = performance.now();
+		first ??= n;
+		if (n !== decoded)
+			last = now;
+		longest = Math.max(longest, now - last);
+		decoded = n;
+		await sleep(100);
+	}
+	return { frames: decoded - first, longestMs: Math.round(longest) };
+};
+
 window.watch = async (o) => {
 	const s = window.session = { role: 'watch', received: [], elements: [] };
 	const pc = s.pc = new RTCPeerConnection(configuration(o));
-	pc.ontrack = ({ track }) => {
-		// Only an element that plays makes the browser decode. Each track in a stream of its own: slots are independent.
-		const element = document.createElement(track.kind);
-		element.muted = track.kind === 'video';
-		element.autoplay = true;
-		element.srcObject = new MediaStream([track]);
-		document.body.append(element);
-		s.elements.push(element);
-	};
+	pc.ontrack = ({ track }) => play(s, track);
 	for (let i = 0; i < (o.audio ?? 1); i++)
 		pc.addTransceiver('audio', { direction: 'recvonly' });
 	for (let i = 0; i < (o.video ?? 1); i++)
