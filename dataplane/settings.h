@@ -37,6 +37,8 @@ struct dp_settings {
 	struct ip_address local_address[SHM_LOCALS_MAX]; // those of `local`, side by side
 	struct dp_local local[SHM_LOCALS_MAX];
 	struct dp_local_table local_table; // the same as the fast path asks for it
+	uint32_t n_listeners;
+	struct shm_listener listener[SHM_LISTENERS_MAX];
 	struct peer_rule peer_rule[SHM_PEER_RULES_MAX];
 	struct peer_local peer_local[SHM_LOCALS_MAX];
 	struct peer_policy policy; // over the two arrays above; valid where the struct stands

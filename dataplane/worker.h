@@ -184,6 +184,10 @@ void dp_tx_flush(struct dp_worker *w);
 // Sends `message` back to where the packet came from, in the packet's own mbuf.
 void dp_answer(struct dp_worker *w, struct dp_packet *p, const void *message,
 	       uint32_t message_bytes);
+// The same between other endpoints of the packet's family, over the link that it came from; in fragments where it is
+// longer than the port's MTU.
+void dp_answer_between(struct dp_worker *w, struct dp_packet *p, const struct ip_endpoint *from,
+		       const struct ip_endpoint *to, const void *message, uint32_t message_bytes);
 
 // Where a packet came from, as a next hop: its source MAC, VLAN and port.
 uint64_t dp_answer_l2_word(const struct dp_packet *p);
