@@ -19,6 +19,7 @@
 #define TURN_ALLOCATION_CHANNELS_MAX    256
 #define TURN_ALLOCATION_ID_TEXT_MAX     32
 
+struct turn_move;
 struct turn_server;
 struct turn_user;
 
@@ -30,6 +31,10 @@ struct turn_allocation {
 	uint32_t channels;
 	uint16_t n_permissions;
 	uint16_t n_channels;
+	uint16_t address_error;       // code for the family that a dual allocation did not get, 0
+	uint8_t address_error_family; // STUN_FAMILY_*
+	uint8_t flow_flags;           // that all its flows have
+	struct turn_move *move;       // NULL: its client is where the record says
 };
 
 // Per flow entry; process memory.
@@ -48,9 +53,10 @@ enum turn_end_reason {
 	TURN_END_KILLED,        // by an operator
 	TURN_END_CONFIGURATION, // its listener, relay address or port is not configured any more
 	TURN_END_DAMAGED,       // half-finished when a control plane died
+	TURN_END_CONNECTION,    // the client's connection closed
 	TURN_END_COUNT
 };
-// "expired", "deleted", "killed", "configuration", "damaged".
+// "expired", "deleted", "killed", "configuration", "damaged", "connection".
 const char *turn_end_reason_name(enum turn_end_reason r);
 
 // ---- for the operators' side (ctl, metrics)
@@ -62,6 +68,11 @@ struct turn_allocation_info {
 	struct ip_endpoint client;
 	struct ip_endpoint server; // the listener
 	struct ip_endpoint relayed;
+	struct ip_endpoint relayed2; // of the other family, port 0: there is none
+	uint8_t client_transport;    // enum shm_transport
+	bool is_mobile;
+	bool is_moving;             // data for the client still goes to where it was before
+	struct shm_flow_key up_key; // of its ALLOCATION flow
 	const char *username;
 	uint16_t username_bytes;
 	uint64_t created_at_ns; // CLOCK_MONOTONIC

@@ -46,6 +46,14 @@ int turn_allocation_info(const struct turn_server *s, uint32_t idx,
 	out->server.port_be = r->server_port_be;
 	out->relayed.address = turn_local_address(s, r->relay_idx);
 	out->relayed.port_be = r->relay_port_be;
+	if (r->relay2_port_be != 0) {
+		out->relayed2.address = turn_local_address(s, r->relay2_idx);
+		out->relayed2.port_be = r->relay2_port_be;
+	}
+	out->client_transport = r->client_transport;
+	out->is_mobile = r->flags & SHM_ALLOCATION_F_MOBILE;
+	out->is_moving = a->move != NULL;
+	out->up_key = table_writer_flow(s->tables, a->flow_idx)->key;
 	out->username = r->username;
 	out->username_bytes = r->username_bytes;
 	out->created_at_ns = r->created_at_ns;
@@ -112,6 +120,21 @@ int turn_allocation_find_client(const struct turn_server *s, const struct ip_end
 			return 0;
 		}
 	}
+	// Flows know streams by another name. A question that people ask now and then: no index is
+	// kept for it.
+	for (uint32_t idx = 1; idx <= s->tables->n_allocations_max; idx++) {
+		const struct shm_allocation *r = turn_record(s, idx);
+		struct ip_endpoint own = { turn_local_address(s, r->server_idx),
+					   r->server_port_be };
+
+		if (is_live(s, idx) && r->client_transport != SHM_TRANSPORT_UDP &&
+		    r->client_port_be == client->port_be &&
+		    memcmp(r->client_address, client->address.bytes, 16) == 0 &&
+		    (server == NULL || ip_endpoint_equal(server, &own))) {
+			*out_idx = idx;
+			return 0;
+		}
+	}
 	return -ENOENT;
 }
 
@@ -126,8 +149,10 @@ int turn_allocation_find_relayed(const struct turn_server *s, const struct ip_en
 	for (uint32_t idx = 1; idx <= s->tables->n_allocations_max; idx++) {
 		const struct shm_allocation *r = turn_record(s, idx);
 
-		if (is_live(s, idx) && r->relay_idx == local_idx &&
-		    r->relay_port_be == relayed->port_be) {
+		if (is_live(s, idx) &&
+		    ((r->relay_idx == local_idx && r->relay_port_be == relayed->port_be) ||
+		     (r->relay2_port_be == relayed->port_be && r->relay2_port_be != 0 &&
+		      r->relay2_idx == local_idx))) {
 			*out_idx = idx;
 			return 0;
 		}

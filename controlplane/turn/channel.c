@@ -19,21 +19,6 @@ static uint16_t read_binding(const struct turn_call *c, uint16_t *channel, struc
 	return 0;
 }
 
-// The PEER entry of that transport address, 0 when it is bound to no channel.
-static uint32_t peer_find(const struct turn_server *s, uint32_t idx, const struct ip_endpoint *peer)
-{
-	const struct shm_allocation *r = turn_record(s, idx);
-	struct shm_flow_key key = {
-		.port_be = peer->port_be,
-		.local_port_be = r->relay_port_be,
-		.local_idx = r->relay_idx,
-		.kind = SHM_FLOW_PEER,
-	};
-
-	memcpy(key.address, peer->address.bytes, 16);
-	return table_writer_flow_find(s->tables, &key);
-}
-
 size_t turn_channel_bind(struct turn_call *c)
 {
 	struct turn_server *s = c->server;
@@ -55,7 +40,7 @@ size_t turn_channel_bind(struct turn_call *c)
 		turn_channel_remove(s, idx, entry);
 		entry = 0;
 	}
-	peer_entry = peer_find(s, idx, &peer);
+	peer_entry = turn_channel_peer_find(s, idx, &peer);
 	if (peer_entry != 0 && table_writer_flow_own_expiry(s->tables, peer_entry) <= now_ns) {
 		turn_channel_remove(s, idx, s->flows[peer_entry].partner);
 		peer_entry = 0;
@@ -64,7 +49,8 @@ size_t turn_channel_bind(struct turn_call *c)
 	if ((entry != 0) != (peer_entry != 0) ||
 	    (entry != 0 && s->flows[entry].partner != peer_entry))
 		return turn_answer_error(c, 400);
-	v = turn_server_peer_verdict(s, turn_record(s, idx)->relay_idx, &peer.address);
+	v = turn_server_peer_verdict(s, turn_relay_toward(s, idx, &peer.address).local_idx,
+				     &peer.address);
 	if (v.code != 0)
 		return turn_answer_error(c, v.code);
 

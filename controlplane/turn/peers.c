@@ -46,9 +46,13 @@ struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, u
 	return v;
 }
 
+static uint16_t verdict_of(const struct turn_server *s, uint32_t idx, const struct ip_address *peer)
+{
+	return turn_server_peer_verdict(s, turn_relay_toward(s, idx, peer).local_idx, peer).code;
+}
+
 void turn_peers_recheck(struct turn_server *s, uint32_t idx)
 {
-	uint8_t relay_idx = turn_record(s, idx)->relay_idx;
 	struct turn_allocation *a = &s->allocations[idx];
 	uint32_t entry, next;
 
@@ -57,7 +61,7 @@ void turn_peers_recheck(struct turn_server *s, uint32_t idx)
 			ip_address_from_v6(table_writer_flow(s->tables, entry)->to_address);
 
 		next = s->flows[entry].list_next;
-		if (turn_server_peer_verdict(s, relay_idx, &peer).code != 0)
+		if (verdict_of(s, idx, &peer) != 0)
 			turn_channel_remove(s, idx, entry);
 	}
 	for (entry = a->permissions; entry != 0; entry = next) {
@@ -65,7 +69,7 @@ void turn_peers_recheck(struct turn_server *s, uint32_t idx)
 			ip_address_from_v6(table_writer_flow(s->tables, entry)->key.address);
 
 		next = s->flows[entry].list_next;
-		if (turn_server_peer_verdict(s, relay_idx, &peer).code != 0)
+		if (verdict_of(s, idx, &peer) != 0)
 			turn_permission_remove(s, idx, entry);
 	}
 }

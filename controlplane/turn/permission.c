@@ -46,7 +46,6 @@ size_t turn_create_permission(struct turn_call *c)
 	uint64_t expires_at_ns = c->in->now_ns + TURN_PERMISSION_LIFETIME_S * TURN_NS_PER_S;
 	uint32_t idx = c->allocation_idx;
 	struct turn_server *s = c->server;
-	uint8_t relay_idx = turn_record(s, idx)->relay_idx;
 	struct wanted w[PEERS_MAX];
 	struct stun_builder b;
 	uint32_t n = 0, n_new = 0;
@@ -56,6 +55,7 @@ size_t turn_create_permission(struct turn_call *c)
 	if (code != 0)
 		return turn_answer_error(c, code);
 	for (uint32_t i = 0; i < n; i++) {
+		uint8_t relay_idx = turn_relay_toward(s, idx, &w[i].peer).local_idx;
 		struct turn_peer_verdict v = turn_server_peer_verdict(s, relay_idx, &w[i].peer);
 
 		if (v.code != 0)

@@ -20,7 +20,7 @@ size_t turn_refresh(struct turn_call *c)
 	if (lifetime_s == 0)
 		turn_allocation_end(s, c->allocation_idx, TURN_END_DELETED, c->in->now_ns);
 	else
-		turn_allocation_set_lifetime(s, c->allocation_idx,
+		turn_allocation_set_lifetime(s, c->allocation_idx, 0,
 					     c->in->now_ns + lifetime_s * TURN_NS_PER_S);
 	turn_answer_begin(c, &b);
 	stun_build_u32(&b, TURN_ATTR_LIFETIME, lifetime_s);

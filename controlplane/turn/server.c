@@ -90,6 +90,12 @@ void turn_server_free(struct turn_server *s)
 	if (s == NULL)
 		return;
 	turn_auth_free(s->auth);
+	while (s->moves != NULL) {
+		struct turn_move *move = s->moves;
+
+		s->moves = move->next;
+		free(move);
+	}
 	if (s->quota.bucket != NULL)
 		turn_quota_fini(&s->quota);
 	for (uint32_t i = 0; i < SHM_LOCALS_MAX; i++)
@@ -191,6 +197,18 @@ static bool is_owner(const struct turn_call *c)
 	       memcmp(r->username, c->identity.username, r->username_bytes) == 0;
 }
 
+// A request on the new path ends the old one, unless it is the very one that asked for the move: the
+// client may not have our answer yet.
+static void note_path(const struct turn_call *c)
+{
+	const struct turn_move *move = c->server->allocations[c->allocation_idx].move;
+	struct turn_path path = turn_path_of_request(c->in);
+
+	if (move != NULL && !turn_path_equal(&path, &move->old_path) &&
+	    memcmp(move->transaction_id, c->msg.transaction_id, sizeof(move->transaction_id)) != 0)
+		turn_move_finish(c->server, c->allocation_idx);
+}
+
 static size_t dispatch(struct turn_call *c)
 {
 	uint16_t unknown[16];
@@ -206,6 +224,7 @@ static size_t dispatch(struct turn_call *c)
 		return turn_answer_error(c, 437);
 	if (!is_owner(c))
 		return turn_answer_error(c, 441);
+	note_path(c);
 	// The way back follows the client where the kernel does not know better.
 	turn_allocation_seen(c->server, c->allocation_idx, c->in->l2_word);
 	switch (c->msg.type) {
@@ -228,7 +247,8 @@ size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, 
 
 	s->counter[TURN_COUNTER_REQUESTS]++;
 	if (stun_parse(in->bytes, in->len_bytes, &c.msg) != STUN_OK ||
-	    !stun_is_request(c.msg.type) || in->local_idx >= s->tables->settings.n_locals) {
+	    !stun_is_request(c.msg.type) ||
+	    (in->transport == SHM_TRANSPORT_UDP && in->local_idx >= s->tables->settings.n_locals)) {
 		s->counter[TURN_COUNTER_MALFORMED]++;
 		return 0;
 	}
@@ -278,9 +298,11 @@ bool turn_server_expire(struct turn_server *s, uint64_t now_ns)
 		idx = f->allocation_idx;
 		if (own_ns > now_ns)
 			turn_timers_add(&s->timers, s->flows, entry, own_ns);
-		else if (f->key.kind == SHM_FLOW_ALLOCATION)
-			turn_allocation_end(s, idx, TURN_END_EXPIRED, now_ns);
-		else if (f->key.kind == SHM_FLOW_PERMISSION)
+		else if (f->key.kind == SHM_FLOW_ALLOCATION) {
+			if (!turn_allocation_expire(s, idx, now_ns))
+				turn_timers_add(&s->timers, s->flows, entry,
+						now_ns + TURN_NS_PER_S);
+		} else if (f->key.kind == SHM_FLOW_PERMISSION)
 			turn_permission_remove(s, idx, entry);
 		else
 			turn_channel_remove(s, idx, entry);
@@ -354,6 +376,8 @@ const char *turn_counter_name(enum turn_counter c)
 		[TURN_COUNTER_ENDED_EXPIRED] = "allocations_expired",
 		[TURN_COUNTER_ENDED_DELETED] = "allocations_deleted",
 		[TURN_COUNTER_ENDED_KILLED] = "allocations_killed",
+		[TURN_COUNTER_ENDED_CONNECTION] = "allocations_disconnected",
+		[TURN_COUNTER_MOVED] = "allocations_moved",
 	};
 
 	return c < TURN_COUNTER_COUNT ? names[c] : "unknown";

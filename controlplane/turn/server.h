@@ -65,6 +65,8 @@ enum turn_counter {
 	TURN_COUNTER_ENDED_EXPIRED,
 	TURN_COUNTER_ENDED_DELETED,
 	TURN_COUNTER_ENDED_KILLED,
+	TURN_COUNTER_ENDED_CONNECTION,
+	TURN_COUNTER_MOVED, // RFC 8016
 	TURN_COUNTER_COUNT
 };
 // snake_case, static; never NULL.
@@ -93,6 +95,11 @@ void turn_server_reload(struct turn_server *s, const struct config *config, stru
 // Handles one request; returns the length of the answer in out, 0 for none.
 size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, uint8_t *out,
 			  size_t out_bytes);
+// The connection is gone: its allocation ends, or waits for a Refresh with its ticket if it may move.
+void turn_server_stream_closed(struct turn_server *s, uint32_t stream_idx, uint32_t stream_serial,
+			       uint64_t now_ns);
+// Finishes the moves of clients that were heard on their new path. Every few milliseconds.
+void turn_server_follow_moves(struct turn_server *s);
 // Ends what has expired and goes on with walks through all allocations, a bounded amount of work;
 // true: there may be more, call again soon. Otherwise several times a second.
 bool turn_server_expire(struct turn_server *s, uint64_t now_ns);

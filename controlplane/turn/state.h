@@ -4,6 +4,7 @@
 #define TP_TURN_STATE_H
 
 #include "controlplane/turn/auth.h"
+#include "controlplane/turn/flows.h"
 #include "controlplane/turn/ports.h"
 #include "controlplane/turn/quota.h"
 #include "controlplane/turn/reservation.h"
@@ -21,6 +22,17 @@ struct turn_walk {
 	uint32_t n_left; // slots still to look at, 0 = at rest
 };
 
+// An allocation whose client has shown its ticket on another path and not sent from there yet: what
+// stands for the old path (RFC 8016 §3.2.2).
+struct turn_move {
+	struct turn_move *next;
+	uint32_t allocation_idx;
+	struct turn_path old_path;
+	uint32_t old_flow_idx; // its ALLOCATION entry
+	uint32_t old_channels; // list; `partner` of each is the new CHANNEL
+	uint8_t transaction_id[12];
+};
+
 struct turn_server {
 	const struct config *config;
 	struct table_writer *tables;
@@ -32,6 +44,7 @@ struct turn_server {
 	struct turn_reservations reservations;
 	struct turn_walk recheck;            // of peers, after a reload
 	struct turn_walk renewal;            // of next hops, after a route change
+	struct turn_move *moves;             // under way
 	struct turn_allocation *allocations; // by slot
 	struct turn_flow_state *flows;       // by flow entry
 	uint32_t n_allocations;
@@ -87,22 +100,58 @@ int turn_lifetime_get(const struct turn_call *c, uint32_t *out_seconds);
 int turn_family_get(const struct turn_call *c, uint8_t *out);
 uint8_t turn_family_of(const struct ip_address *a);
 
-// ---- lifecycle.c
+// ---- lifecycle.c: allocations
 
 struct turn_allocate_params {
 	uint8_t relay_idx;
 	uint16_t relay_port; // host order, already taken
+	uint8_t relay2_idx;  // of a second relayed address
+	uint16_t relay2_port;
 	uint32_t lifetime_s;
 };
-// The live allocation of the request's 5-tuple, 0 when there is none; one that has expired is ended
-// here.
+// The live allocation of the request's 5-tuple or stream, 0 when there is none; one that has expired
+// is ended here.
 uint32_t turn_allocation_find(struct turn_server *s, const struct turn_request *in);
 // 0, or -ENOSPC.
 int turn_allocation_create(struct turn_call *c, const struct turn_allocate_params *p,
 			   uint32_t *out_idx);
-void turn_allocation_set_lifetime(struct turn_server *s, uint32_t idx, uint64_t expires_at_ns);
+// Of one family's relayed address, or of all (0).
+void turn_allocation_set_lifetime(struct turn_server *s, uint32_t idx, uint8_t family,
+				  uint64_t expires_at_ns);
+// Ends what is over by then: a relayed address, or all of it. False when nothing was.
+bool turn_allocation_expire(struct turn_server *s, uint32_t idx, uint64_t now_ns);
+// Gives up one of two relayed addresses, with its permissions and channels. 0, or -ENOSPC.
+int turn_allocation_drop_family(struct turn_server *s, uint32_t idx, uint8_t family);
 void turn_allocation_end(struct turn_server *s, uint32_t idx, enum turn_end_reason reason,
 			 uint64_t now_ns);
+
+// Notes the path on which the client's request came; it serves downward until the kernel knows
+// better.
+void turn_allocation_seen(struct turn_server *s, uint32_t idx, uint64_t l2_word);
+void turn_allocation_renew_next_hops(struct turn_server *s, uint32_t idx);
+
+void turn_allocation_id_format(const struct turn_server *s, uint32_t idx, uint32_t serial,
+			       char out[TURN_ALLOCATION_ID_TEXT_MAX]);
+
+// Where the client of a request is, into its record.
+void turn_record_set_path(struct shm_allocation *r, const struct turn_request *in);
+
+// ---- move.c
+
+// Moves an allocation to the path of the request. 0, -ENOSPC or -ENOMEM.
+int turn_move_start(struct turn_call *c, uint32_t idx);
+// Gives the old path up: the client was heard on the new one. False: no room, all stays as it was.
+bool turn_move_finish(struct turn_server *s, uint32_t idx);
+// Withdraws the old path of an allocation that ends.
+void turn_move_forget(struct turn_server *s, uint32_t idx);
+// What happens to a channel happens to the old path's as well.
+void turn_move_follow_channel(struct turn_server *s, uint32_t idx, uint32_t entry);
+void turn_move_drop_channel(struct turn_server *s, uint32_t idx, uint32_t entry);
+void turn_move_follow_expiries(struct turn_server *s, uint32_t idx);
+// Gives all entries toward the client the path of the record. False: no room.
+bool turn_bindings_turn_around(struct turn_server *s, uint32_t idx);
+
+// ---- bindings.c: permissions and channels
 
 // The permission entry for a peer's address, 0 when there is none.
 uint32_t turn_permission_find(const struct turn_server *s, uint32_t idx,
@@ -117,6 +166,9 @@ void turn_permission_refresh(struct turn_server *s, uint32_t idx, uint32_t entry
 void turn_permission_remove(struct turn_server *s, uint32_t idx, uint32_t entry);
 
 uint32_t turn_channel_find(const struct turn_server *s, uint32_t idx, uint16_t channel_be);
+// The PEER entry of that transport address, 0 when it is bound to no channel.
+uint32_t turn_channel_peer_find(const struct turn_server *s, uint32_t idx,
+				const struct ip_endpoint *peer);
 // Creates CHANNEL and PEER. 0 or -ENOSPC.
 int turn_channel_create(struct turn_server *s, uint32_t idx, uint16_t channel_be,
 			const struct ip_endpoint *peer, bool is_hairpin, uint32_t permission,
@@ -126,16 +178,13 @@ void turn_channel_refresh(struct turn_server *s, uint32_t idx, uint32_t entry,
 // Gives all channels what their permissions have meanwhile: expiries and next hops.
 void turn_channels_follow(struct turn_server *s, uint32_t idx);
 void turn_channel_remove(struct turn_server *s, uint32_t idx, uint32_t entry);
-// Notes the path on which the client's request came; it serves downward until the kernel knows
-// better.
-void turn_allocation_seen(struct turn_server *s, uint32_t idx, uint64_t l2_word);
-void turn_allocation_renew_next_hops(struct turn_server *s, uint32_t idx);
 // Chain an entry that adoption found.
 void turn_permission_link(struct turn_server *s, uint32_t idx, uint32_t entry);
 void turn_channel_link(struct turn_server *s, uint32_t idx, uint32_t entry, uint32_t peer_entry);
-
-void turn_allocation_id_format(const struct turn_server *s, uint32_t idx, uint32_t serial,
-			       char out[TURN_ALLOCATION_ID_TEXT_MAX]);
+// Asks anew for the peers' next hops and gives all entries the client's.
+void turn_bindings_renew_next_hops(struct turn_server *s, uint32_t idx, uint16_t client_hop);
+// Ends those of one family's relayed address, or all (0).
+void turn_bindings_remove(struct turn_server *s, uint32_t idx, uint8_t family);
 
 // ---- peers.c
 
@@ -158,6 +207,11 @@ int turn_adopt(struct turn_server *s, uint64_t now_ns);
 // ---- keys of flow entries
 static inline struct ip_address turn_local_address(const struct turn_server *s, uint8_t local_idx)
 {
+	static const struct ip_address none;
+
+	// SHM_LOCAL_STREAM stands for an address that the dataplane does not know.
+	if (local_idx >= s->tables->settings.n_locals)
+		return none;
 	return ip_address_from_v6(s->tables->settings.local[local_idx].address);
 }
 
@@ -166,9 +220,23 @@ static inline struct shm_allocation *turn_record(const struct turn_server *s, ui
 	return table_writer_allocation(s->tables, idx);
 }
 
+// Of the second relayed address; only where there is one. Within the first one's second it is the
+// same as that.
+static inline uint64_t turn_second_expiry_ns(const struct shm_allocation *r)
+{
+	if (r->relay2_expires_s == r->expires_at_ns / TURN_NS_PER_S)
+		return r->expires_at_ns;
+	return r->relay2_expires_s * TURN_NS_PER_S;
+}
+
 static inline uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+static inline uint64_t max_u64(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 #endif
