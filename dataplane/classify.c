@@ -47,15 +47,14 @@ static void classify_send(struct dp_worker *w, struct dp_packet *p)
 		dp_drop(w, p, DP_DROP_BAD_SEND);
 		return;
 	}
-	// RFC 8656 §11.2: without support for DONT-FRAGMENT (an Allocate with it is answered 420)
-	// it is an unknown attribute.
-	if (send.peer.port_be == 0 || send.dont_fragment) {
+	if (send.peer.port_be == 0) {
 		dp_drop(w, p, DP_DROP_BAD_SEND);
 		return;
 	}
 	p->peer = send.peer;
 	p->data_offset = (uint16_t)(send.data - p->frame);
 	p->data_bytes = send.data_bytes;
+	p->asks_df = send.dont_fragment;
 	p->kind = DP_KIND_UP_SEND;
 	client_key(p, SHM_FLOW_ALLOCATION, 0);
 	dp_list_add(w, DP_STAGE_LOOKUP, p);
@@ -138,6 +137,11 @@ static void classify_client(struct dp_worker *w, struct dp_packet *p)
 			classify_media(w, p, first);
 			return;
 		}
+		if (w->settings.has_dtls && wire_demux(first) == WIRE_KIND_DTLS) {
+			p->kind = DP_KIND_DTLS;
+			dp_list_add(w, DP_STAGE_PUNT, p);
+			return;
+		}
 		dp_drop(w, p, DP_DROP_UNKNOWN_FIRST_BYTE);
 		return;
 	default:
@@ -201,6 +205,8 @@ static void classify_ours(struct dp_worker *w, struct dp_packet *p)
 	}
 	p->ttl = p->view.ttl;
 	p->is_hairpin = 0;
+	p->from_stream = 0;
+	p->asks_df = 0;
 	if (listens && !p->is_inside)
 		classify_client(w, p);
 	else
@@ -246,4 +252,41 @@ void dp_classify_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 			dp_prefetch_frame(in[i + DP_FRAMES_AHEAD]->mbuf);
 		classify_one(w, in[i]);
 	}
+}
+
+// RFC 8656 §12.5: whole messages, padded or not; those that are requests never come here.
+static void classify_stream_one(struct dp_worker *w, struct dp_packet *p)
+{
+	const uint8_t *payload;
+	uint32_t data_bytes;
+
+	p->frame = rte_pktmbuf_mtod(p->mbuf, uint8_t *);
+	if (ip_udp_parse(p->frame, p->mbuf->data_len, &p->view) != IP_UDP_OK ||
+	    p->view.payload_bytes < TURN_CHANNEL_HEADER_BYTES) {
+		dp_drop(w, p, DP_DROP_BAD_INJECT);
+		return;
+	}
+	p->local_idx = SHM_LOCAL_STREAM;
+	p->ttl = p->view.ttl;
+	p->is_hairpin = 0;
+	p->from_stream = 1;
+	p->asks_df = 0;
+	payload = p->frame + p->view.payload_offset;
+	if (bytes_get_be16(payload) == TURN_SEND_INDICATION) {
+		classify_send(w, p);
+		return;
+	}
+	data_bytes = bytes_get_be16(payload + 2);
+	if (p->view.payload_bytes != TURN_CHANNEL_HEADER_BYTES + data_bytes &&
+	    p->view.payload_bytes != TURN_CHANNEL_HEADER_BYTES + ((data_bytes + 3) & ~3u)) {
+		dp_drop(w, p, DP_DROP_BAD_CHANNEL_DATA);
+		return;
+	}
+	classify_channel(w, p);
+}
+
+void dp_classify_stream_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		classify_stream_one(w, in[i]);
 }

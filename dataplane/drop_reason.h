@@ -37,7 +37,11 @@
 	X(SFU_PROBE, "srtp_probes", "verified SRTP packets that carry padding alone")              \
 	X(SFU_PASSED, "sfu_passed", "packets passed to the worker that owns their client")         \
 	X(SFU_SHARED, "sfu_shared", "decrypted packets shared with another worker")                \
-	X(SFU_FUSED, "sfu_fused", "packets between the relay and the SFU that left the box nowhere")
+	X(SFU_FUSED, "sfu_fused",                                                                  \
+	  "packets between the relay and the SFU that left the box nowhere")                       \
+	X(STREAM_IN, "stream_in", "messages taken from clients over TCP, TLS and DTLS")            \
+	X(STREAM_OUT, "stream_out", "messages handed to clients over TCP, TLS and DTLS")           \
+	X(TURN_DTLS, "turn_dtls_punted", "DTLS records of TURN clients handed to the control plane")
 
 #define DP_DROP_REASONS(X)                                                                         \
 	X(NOT_IP, "not_ip", "no IPv4 or IPv6 packet and no kernel path on this port")              \
@@ -96,7 +100,11 @@
 	X(SFU_EXCHANGE_FULL, "sfu_exchange_full", "the ring to another worker is full")            \
 	X(SFU_INSIDE_FULL, "sfu_inside_full",                                                      \
 	  "too many packets from the SFU to the relay at once")                                    \
-	X(SFU_NO_PATH, "sfu_no_path", "the client's address is not known or has no way out")
+	X(SFU_NO_PATH, "sfu_no_path", "the client's address is not known or has no way out")       \
+	X(STREAM_FULL, "stream_full",                                                              \
+	  "the ring of data for clients over TCP, TLS and DTLS is full")                           \
+	X(STREAM_TOO_BIG, "stream_too_big",                                                        \
+	  "larger than a slot of the ring for clients over TCP, TLS and DTLS")
 
 #define DP_ENUM_COUNTER(id, name, text) DP_COUNTER_##id,
 #define DP_ENUM_DROP(id, name, text)    DP_DROP_##id,

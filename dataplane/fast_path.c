@@ -290,6 +290,22 @@ ALWAYS_INLINE bool key_is(const struct shm_flow *f, const struct fast_packet *p)
 		(load64(key + 16) ^ p->key[2])) == 0;
 }
 
+// The index of the flow's source among our addresses, or, of a flow that is the stages' alone, a number
+// that is none: one with limits, or of a client on a socket of the control plane's.
+ALWAYS_INLINE uint32_t source_of(const struct shm_flow *f)
+{
+	const uint32_t mask = 0xff | (SHM_FLOW_F_LIMITED | SHM_FLOW_F_STREAM) << 8;
+
+	static_assert(offsetof(struct shm_flow, from_local_idx) % 2 == 0 &&
+			      offsetof(struct shm_flow, flags) ==
+				      offsetof(struct shm_flow, from_local_idx) + 1,
+		      "read as one word");
+	// Once: what was checked is what is used.
+	return __atomic_load_n((const uint16_t *)(const void *)&f->from_local_idx,
+			       __ATOMIC_RELAXED) &
+	       mask;
+}
+
 // One packet to or from IPv6. True: it is on its way. False: nothing was touched.
 ALWAYS_INLINE bool forward(struct dp_worker *w, const struct dp_policy_salt *salt,
 			   const struct fast_packet *p, bool is_up, bool from_v4)
@@ -309,8 +325,7 @@ ALWAYS_INLINE bool forward(struct dp_worker *w, const struct dp_policy_salt *sal
 			return false;
 		f = &w->shared->flows.entries[d.flow_idx];
 	}
-	// Once: what was checked is what is used.
-	local_idx = __atomic_load_n(&f->from_local_idx, __ATOMIC_RELAXED);
+	local_idx = source_of(f);
 	if (!dp_flow_is_live(w, f) || local_idx >= w->settings.n_locals)
 		return false;
 	d.source = dp_address_of(&w->settings.local_address[local_idx]);
@@ -487,7 +502,7 @@ ALWAYS_INLINE uint32_t forward_v4(struct dp_worker *w, const struct fast_packet 
 		}
 		// Each field once: what was checked is what is used.
 		to = dp_address_of(f->to_address);
-		local_idx = __atomic_load_n(&f->from_local_idx, __ATOMIC_RELAXED);
+		local_idx = source_of(f);
 		neighbour_idx = __atomic_load_n(&f->neighbour_idx, __ATOMIC_RELAXED);
 		channel_be = is_up ? 0 : __atomic_load_n(&f->channel_be, __ATOMIC_RELAXED);
 		if (__atomic_load_n(&f->expires_at_ns, __ATOMIC_RELAXED) <= now_ns ||

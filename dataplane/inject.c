@@ -1,10 +1,10 @@
-// From the control plane: its answers, given headers and sent. Worker thread; the consuming end of
-// its inject ring. What stands there is untrusted input: it may only leave from a listener of ours,
-// over a path that exists.
+// From the control plane: its answers, given headers and sent, and data of stream clients, which goes
+// through the stages. Worker thread; the consuming end of its inject ring. What stands there is
+// untrusted input: an answer may only leave from a listener of ours, over a path that exists.
 #include "dataplane/contract/shm/ring.h"
 #include "dataplane/header.h"
 #include "dataplane/sfu/reception.h"
-#include "dataplane/worker.h"
+#include "dataplane/stream.h"
 
 // True: may be sent as it says.
 static bool datagram_check(const struct dp_worker *w, const struct shm_datagram *d)
@@ -13,7 +13,9 @@ static bool datagram_check(const struct dp_worker *w, const struct shm_datagram 
 	struct ip_address remote;
 
 	memcpy(remote.bytes, d->remote_address, sizeof(remote.bytes));
-	return d->kind == SHM_DATAGRAM_STUN && d->local_idx < w->settings.n_locals &&
+	return (d->kind == SHM_DATAGRAM_STUN ||
+		(d->kind == SHM_DATAGRAM_DTLS && d->transport_idx == 0)) &&
+	       d->local_idx < w->settings.n_locals &&
 	       dp_local_listens(&w->settings.local[d->local_idx], d->local_port_be) && mac != 0 &&
 	       shm_neighbour_port(d->l2_word) < w->shared->n_ports && d->remote_port_be != 0 &&
 	       ip_address_is_v4(&remote) == (w->settings.local[d->local_idx].is_v4 != 0);
@@ -35,7 +37,7 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 	uint8_t *udp;
 
 	// Where its client is, the worker knows best.
-	if (d.kind == SHM_DATAGRAM_DTLS && w->shared->sfu != NULL) {
+	if (d.kind == SHM_DATAGRAM_DTLS && d.transport_idx != 0 && w->shared->sfu != NULL) {
 		dp_sfu_dtls_inject(w, d.transport_idx, shared_datagram->data, length_bytes);
 		return;
 	}
@@ -89,6 +91,8 @@ static void inject_one(struct dp_worker *w, const struct shm_datagram *shared_da
 
 uint32_t dp_inject_poll(struct dp_worker *w)
 {
+	struct dp_packet *stream[DP_BURST];
+	uint32_t n_stream = 0;
 	uint32_t n = 0;
 
 	while (n < DP_BURST) {
@@ -97,9 +101,16 @@ uint32_t dp_inject_poll(struct dp_worker *w)
 
 		if (d == NULL)
 			break;
-		inject_one(w, d, length_bytes);
+		if (__atomic_load_n(&d->kind, __ATOMIC_RELAXED) == SHM_DATAGRAM_STREAM) {
+			stream[n_stream] = &w->packet[n_stream];
+			n_stream += dp_stream_take(w, d, length_bytes, stream[n_stream]);
+		} else {
+			inject_one(w, d, length_bytes);
+		}
 		shm_ring_release(w->inject);
 		n++;
 	}
+	if (n_stream > 0)
+		dp_worker_stream_stages(w, stream, n_stream);
 	return n;
 }

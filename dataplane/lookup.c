@@ -87,6 +87,29 @@ static bool resolve_channel(struct dp_worker *w, struct dp_packet *p, const stru
 	return false;
 }
 
+// RFC 8656 §7.2: an allocation may have two relayed addresses, one of each family; that of the peer's sends. False: it has none.
+static bool set_source_for_peer(const struct dp_worker *w, struct dp_packet *p,
+				const struct shm_flow *f)
+{
+	bool is_v4 = ip_address_is_v4(&p->peer.address);
+	// Once each: what was checked is what is used.
+	uint16_t port2_be = __atomic_load_n(&f->to_port_be, __ATOMIC_RELAXED);
+	uint8_t local2_idx = __atomic_load_n(&f->to_address[15], __ATOMIC_RELAXED);
+
+	p->key.local_idx = __atomic_load_n(&f->from_local_idx, __ATOMIC_RELAXED);
+	p->key.local_port_be = f->from_port_be;
+	if (port2_be != 0 && local2_idx < w->settings.n_locals &&
+	    (w->settings.local[local2_idx].is_v4 != 0) == is_v4) {
+		p->key.local_idx = local2_idx;
+		p->key.local_port_be = port2_be;
+	}
+	if (p->key.local_idx >= w->settings.n_locals)
+		return false;
+	p->source.address = w->settings.local[p->key.local_idx].address;
+	p->source.port_be = p->key.local_port_be;
+	return true;
+}
+
 // RFC 8656 §11.2: a Send indication needs an allocation, then a permission. True: look the
 // permission up.
 static bool resolve_send(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
@@ -95,7 +118,7 @@ static bool resolve_send(struct dp_worker *w, struct dp_packet *p, const struct 
 		dp_drop(w, p, f == NULL ? DP_DROP_NO_ALLOCATION : DP_DROP_ALLOCATION_EXPIRED);
 		return false;
 	}
-	if (!set_source(w, p, f)) {
+	if (!set_source_for_peer(w, p, f)) {
 		dp_drop(w, p, DP_DROP_NO_ALLOCATION);
 		return false;
 	}
@@ -107,8 +130,6 @@ static bool resolve_send(struct dp_worker *w, struct dp_packet *p, const struct 
 	p->destination = p->peer;
 	memcpy(p->key.address, p->peer.address.bytes, 16);
 	p->key.port_be = 0;
-	p->key.local_port_be = f->from_port_be;
-	p->key.local_idx = f->from_local_idx;
 	p->key.kind = SHM_FLOW_PERMISSION;
 	return true;
 }
@@ -129,6 +150,13 @@ static void resolve_send_permission(struct dp_worker *w, struct dp_packet *p,
 // Downward to the client that the flow names.
 static void forward_down(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
 {
+	if (f->flags & SHM_FLOW_F_STREAM) {
+		p->flow = f;
+		memcpy(p->destination.address.bytes, f->to_address, 16);
+		p->channel_be = f->key.kind == SHM_FLOW_PEER ? f->channel_be : 0;
+		dp_list_add(w, DP_STAGE_STREAM, p);
+		return;
+	}
 	if (!set_source(w, p, f)) {
 		dp_drop(w, p, DP_DROP_NO_ALLOCATION);
 		return;

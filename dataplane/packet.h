@@ -18,7 +18,7 @@ enum dp_kind {
 	DP_KIND_BINDING,    // STUN Binding request
 	DP_KIND_REQUEST,    // any other STUN request
 	DP_KIND_CHECK,      // connectivity check toward the SFU
-	DP_KIND_DTLS,       // of a client of the SFU
+	DP_KIND_DTLS,       // of a client of the SFU, or of TURN
 	DP_KIND_SRTP,       // of a client of the SFU; SRTCP too
 	DP_KIND_COUNT
 };
@@ -37,6 +37,8 @@ struct dp_packet {
 	uint8_t is_hairpin;    // 1: between two allocations of ours
 	uint8_t was_fragments; // 1: put together here
 	uint8_t is_inside;     // 1: between the relay and the SFU, on no wire
+	uint8_t from_stream;   // 1: of a client whose socket the control plane has, on no wire
+	uint8_t asks_df;       // 1: a Send indication with DONT-FRAGMENT
 	uint16_t data_offset;  // application data, from `frame`
 	uint16_t data_bytes;
 	uint16_t neighbour_idx;

@@ -58,8 +58,7 @@ static uint32_t sum_received(const struct dp_packet *p)
 	return checksum_fold64(sum);
 }
 
-// Bytes that TURN puts in front of the data for this packet, and those behind it.
-static uint32_t prefix_bytes_of(const struct dp_packet *p)
+uint32_t dp_relay_prefix_bytes(const struct dp_packet *p)
 {
 	if (p->kind != DP_KIND_DOWN)
 		return 0;
@@ -77,11 +76,13 @@ static uint32_t pad_bytes_of(const struct dp_packet *p)
 	return -(uint32_t)p->data_bytes & 3;
 }
 
-static void prefix_write(struct dp_worker *w, const struct dp_packet *p, uint8_t *at)
+void dp_relay_prefix_write(struct dp_worker *w, const struct dp_packet *p, uint8_t *at)
 {
 	uint64_t random[2];
 	uint8_t transaction_id[12];
 
+	if (p->kind != DP_KIND_DOWN)
+		return;
 	if (p->channel_be != 0) {
 		uint32_t channel_data = p->channel_be | (uint32_t)__builtin_bswap16(p->data_bytes)
 								<< 16;
@@ -120,6 +121,11 @@ static bool dont_fragment(const struct dp_packet *p, bool to_v4, uint32_t ip_byt
 {
 	if (p->kind == DP_KIND_DOWN && ip_bytes > mtu_bytes)
 		return false;
+	if (p->asks_df)
+		return true;
+	// RFC 8656 §15: of what came over a stream 0.
+	if (p->from_stream)
+		return false;
 	if (p->view.is_v4)
 		return p->view.dont_fragment;
 	return to_v4 && !p->was_fragments && ip_bytes > DP_RELAY_V4_FROM_V6_DF_BYTES;
@@ -138,13 +144,17 @@ static void count_relayed(struct dp_worker *w, const struct dp_packet *p)
 	w->count[DP_COUNTER_HAIRPIN] += p->is_hairpin;
 }
 
-// It is on its way.
 static inline void account(struct dp_worker *w, const struct dp_packet *p)
 {
 	dp_relay_account(w, p->flow, p);
 	if (p->is_hairpin)
 		dp_relay_account(w, p->up_flow, p);
 	count_relayed(w, p);
+}
+
+void dp_relay_sent(struct dp_worker *w, const struct dp_packet *p)
+{
+	account(w, p);
 }
 
 static uint16_t checksum_of(const struct dp_packet *p, uint32_t received, uint64_t sent)
@@ -163,7 +173,7 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 {
 	bool to_v4 = ip_address_is_v4(&p->destination.address);
 	uint64_t next_hop = dp_next_hop(w, p->neighbour_idx);
-	uint32_t prefix_bytes = prefix_bytes_of(p);
+	uint32_t prefix_bytes = dp_relay_prefix_bytes(p);
 	uint32_t pad_bytes = pad_bytes_of(p);
 	uint32_t udp_bytes = UDP_BYTES + prefix_bytes + p->data_bytes + pad_bytes;
 	uint32_t ip_bytes = (to_v4 ? IPV4_BYTES : IPV6_BYTES) + udp_bytes;
@@ -208,7 +218,7 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 	frame = rte_pktmbuf_mtod(p->mbuf, uint8_t *);
 	prefix = frame + header_bytes;
 	if (prefix_bytes > 0)
-		prefix_write(w, p, prefix);
+		dp_relay_prefix_write(w, p, prefix);
 	if (pad_bytes > 0)
 		memset(prefix + prefix_bytes + p->data_bytes, 0, pad_bytes);
 
@@ -223,13 +233,13 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 	h.ip_id = w->ip_id++;
 	h.udp_bytes = udp_bytes;
 	// Updated, not computed anew, so that what was corrupt stays so. Without a checksum none is
-	// made up, but for IPv6.
+	// made up, but for IPv6, and for what came over a stream, which had one of its own.
 	h.udp_checksum = had_checksum ? checksum_of(p, received, sent) : 0;
 	h.ttl = p->ttl - 1u;
 	h.traffic_class = p->view.traffic_class;
 	h.is_v4 = to_v4;
 	dp_header_write(frame, &h);
-	if (!had_checksum && !to_v4) {
+	if (!had_checksum && (!to_v4 || p->from_stream)) {
 		uint8_t *udp = frame + header_bytes - UDP_BYTES;
 		uint16_t checksum = udp_checksum(&p->source.address, &p->destination.address, udp,
 						 (uint16_t)udp_bytes);

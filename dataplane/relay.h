@@ -7,6 +7,14 @@
 // RFC 7915 §5.1: below the least IPv6 MTU a translated packet may be fragmented on its way.
 #define DP_RELAY_V4_FROM_V6_DF_BYTES 1260
 
+// What TURN puts in front of the application data of this packet: 0 toward a peer, else a ChannelData header, or that of a Data
+// indication up to the data.
+uint32_t dp_relay_prefix_bytes(const struct dp_packet *p);
+// Writes it, if there is one.
+void dp_relay_prefix_write(struct dp_worker *w, const struct dp_packet *p, uint8_t *at);
+// It is on its way: counted, and charged to its flow, or to both flows of a hairpin.
+void dp_relay_sent(struct dp_worker *w, const struct dp_packet *p);
+
 // One label per flow and direction, none of the sender's (RFC 8656 §14).
 static inline uint32_t dp_relay_flow_label(uint32_t flow_idx)
 {

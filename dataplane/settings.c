@@ -6,7 +6,8 @@
 
 #include "dataplane/contract/wire/turn.h"
 
-static_assert((int)PEER_ACTION_ALLOW == SHM_PEER_ALLOW && (int)PEER_ACTION_DENY == SHM_PEER_DENY,
+static_assert((int)PEER_ACTION_ALLOW == SHM_PEER_ALLOW && (int)PEER_ACTION_DENY == SHM_PEER_DENY &&
+		      PEER_REALM_ANY == SHM_REALM_ANY,
 	      "the policy takes the rules of the settings as they are");
 static_assert(DP_LOCAL_SLOTS >= 2 * SHM_LOCALS_MAX && SHM_LOCALS_MAX < DP_LOCAL_NONE,
 	      "searches must end");
@@ -52,6 +53,7 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 		raw->punt_burst_pkts > 0 ? raw->punt_burst_pkts : raw->punt_per_source_per_sec;
 	s->channel_max = raw->flags & SHM_SETTINGS_F_RFC5766_CHANNELS ? TURN_CHANNEL_RFC5766_MAX
 								      : TURN_CHANNEL_MAX;
+	s->has_dtls = (raw->flags & SHM_SETTINGS_F_DTLS) != 0;
 	s->n_realms = raw->n_realms;
 	memcpy(s->realm, raw->realm, sizeof(s->realm));
 	memcpy(s->challenge_secret, raw->challenge_secret, sizeof(s->challenge_secret));
@@ -87,6 +89,7 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 		memcpy(s->peer_rule[i].prefix.address.bytes, from->address, sizeof(from->address));
 		s->peer_rule[i].prefix.length_bits = from->length_bits;
 		s->peer_rule[i].action = from->action;
+		s->peer_rule[i].realm_idx = from->realm_idx;
 	}
 	s->policy = (struct peer_policy){
 		.rules = s->peer_rule,

@@ -28,6 +28,7 @@ struct dp_settings {
 	uint32_t n_locals;
 	uint32_t idle; // enum shm_idle
 	uint16_t channel_max;
+	bool has_dtls; // TURN over it
 	uint32_t punt_per_sec;
 	uint32_t punt_burst_pkts;
 	struct shm_realm realm[SHM_REALMS_MAX];

@@ -78,14 +78,21 @@ struct dp_source *dp_source_get(struct dp_source_limit *l, const struct ip_addre
 	return oldest;
 }
 
-bool dp_source_may_punt(struct dp_source *s, uint32_t punt_per_sec)
+bool dp_source_may_punt_part(struct dp_source *s, uint32_t punt_per_sec, uint32_t parts)
 {
+	uint32_t tokens = TOKEN / parts;
+
 	if (punt_per_sec == 0)
 		return true;
-	if (s->punt_tokens < TOKEN)
+	if (s->punt_tokens < tokens)
 		return false;
-	s->punt_tokens -= TOKEN;
+	s->punt_tokens -= tokens;
 	return true;
+}
+
+bool dp_source_may_punt(struct dp_source *s, uint32_t punt_per_sec)
+{
+	return dp_source_may_punt_part(s, punt_per_sec, 1);
 }
 
 bool dp_source_may_answer(struct dp_source *s, uint32_t in_bytes, uint32_t out_bytes)

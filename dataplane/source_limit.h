@@ -43,6 +43,8 @@ struct dp_source *dp_source_get(struct dp_source_limit *l, const struct ip_addre
 
 // One request to the control plane. per_sec 0: no limit.
 bool dp_source_may_punt(struct dp_source *s, uint32_t punt_per_sec);
+// Something of which `parts` (..256) cost as much as one request.
+bool dp_source_may_punt_part(struct dp_source *s, uint32_t punt_per_sec, uint32_t parts);
 // An answer of out_bytes to an unauthenticated request of in_bytes: over any window in which the
 // first credit is used up, bytes out stay below bytes in.
 bool dp_source_may_answer(struct dp_source *s, uint32_t in_bytes, uint32_t out_bytes);

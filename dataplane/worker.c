@@ -186,9 +186,8 @@ static void lookup_join(struct dp_worker *w)
 	down->count = 0;
 }
 
-void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n)
+static void run_all(struct dp_worker *w)
 {
-	dp_classify_burst(w, in, n);
 	// A reassembled datagram may turn out to be a fragment again.
 	while (w->list[DP_STAGE_REASSEMBLY].count > 0)
 		run(w, DP_STAGE_REASSEMBLY, dp_reassembly_burst);
@@ -196,6 +195,7 @@ void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 	run(w, DP_STAGE_LOOKUP, dp_lookup_burst);
 	run(w, DP_STAGE_HAIRPIN, dp_hairpin_burst);
 	run(w, DP_STAGE_RELAY, dp_relay_burst);
+	run(w, DP_STAGE_STREAM, dp_stream_burst);
 	if (w->shared->sfu != NULL) {
 		run(w, DP_STAGE_ICE, dp_sfu_ice_burst);
 		run(w, DP_STAGE_DTLS, dp_sfu_dtls_burst);
@@ -209,6 +209,18 @@ void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 	if (w->n_done > 0)
 		rte_pktmbuf_free_bulk(w->done, w->n_done);
 	w->n_done = 0;
+}
+
+void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n)
+{
+	dp_classify_burst(w, in, n);
+	run_all(w);
+}
+
+void dp_worker_stream_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n)
+{
+	dp_classify_stream_burst(w, in, n);
+	run_all(w);
 }
 
 void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n)
@@ -331,8 +343,11 @@ uint32_t dp_worker_poll(struct dp_worker *w)
 		reload_settings(w);
 
 	n_moved = poll_ports(w);
-	if (w->inject->consumed != __atomic_load_n(&w->inject->produced, __ATOMIC_RELAXED))
+	if (w->inject->consumed != __atomic_load_n(&w->inject->produced, __ATOMIC_RELAXED)) {
+		// Data of stream clients comes this way: lifetimes are judged by now.
+		w->now_ns = clock_ns(CLOCK_MONOTONIC);
 		n_moved += dp_inject_poll(w);
+	}
 	if (w->worker_idx == 0)
 		n_moved += dp_kernel_poll(w);
 	if (w->shared->sfu != NULL)

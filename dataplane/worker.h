@@ -26,6 +26,7 @@ enum dp_stage {
 	DP_STAGE_LOOKUP_DOWN, // from peers: looked up together with the others, behind them
 	DP_STAGE_RELAY,
 	DP_STAGE_HAIRPIN,
+	DP_STAGE_STREAM, // to clients whose sockets the control plane has
 	DP_STAGE_BINDING,
 	DP_STAGE_REQUEST,
 	DP_STAGE_PUNT,
@@ -147,19 +148,24 @@ int dp_worker_run(void *arg);
 void dp_worker_burst(struct dp_worker *w, uint32_t port_idx, struct rte_mbuf **mbuf, uint32_t n);
 // The same behind the fast path; `mbuf`, `port_idx` and `was_fragments` of the packets are set.
 void dp_worker_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+// The same for what dp_stream_take made, here or at another worker.
+void dp_worker_stream_stages(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 
 // Relays what it can of the burst and leaves the rest in mbuf[0..n), in order; returns their number.
 uint32_t dp_fast_path_burst(struct dp_worker *w, struct rte_mbuf **mbuf, uint32_t n);
 
 void dp_classify_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_classify_stream_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_reassembly_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_hairpin_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_stream_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_binding_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_challenge_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_punt_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
-// Behind what was put into the punt ring: wakes the control plane if it sleeps.
+// Behind what was put into a ring toward the control plane: wakes it if it sleeps.
+void dp_ring_wake(struct dp_worker *w, struct shm_ring *ring);
 void dp_punt_wake(struct dp_worker *w);
 void dp_kernel_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 

@@ -35,6 +35,11 @@ static void dtls_one(struct dp_worker *w, struct dp_packet *p)
 	uint32_t owner;
 
 	transport_idx = dp_sfu_remote_lookup(w, &key, &owner);
+	// RFC 7350: of a stranger to the SFU it is TURN's, which nobody reaches through the relay.
+	if (transport_idx == 0 && w->settings.has_dtls && !p->is_inside) {
+		dp_list_add(w, DP_STAGE_PUNT, p);
+		return;
+	}
 	// Nor what a client says whose index has been given to another: it would end that one's handshake.
 	if (transport_idx == 0 || dp_sfu_owner(w, transport_idx) != (int)owner) {
 		dp_drop(w, p, DP_DROP_SFU_NO_CLIENT);

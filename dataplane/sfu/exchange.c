@@ -9,6 +9,7 @@
 #define KIND_RAW      0u // port in the bits above
 #define KIND_MEDIA    1u
 #define KIND_KEYFRAME 2u // layer and track above
+#define KIND_STREAM   3u // KIND_RAW of a stream client
 #define PORT_SHIFT    2
 #define POINTER_MASK  (~(uintptr_t)(RTE_CACHE_LINE_SIZE - 1))
 static_assert(SHM_PORTS_MAX << PORT_SHIFT < RTE_CACHE_LINE_SIZE, "kind and port fit");
@@ -27,7 +28,9 @@ void dp_sfu_exchange_pass(struct dp_worker *w, struct dp_packet *p, uint32_t to)
 		dp_drop(w, p, DP_DROP_SFU_NO_CLIENT);
 		return;
 	}
-	if (!put(w, to, (uintptr_t)p->mbuf | (uintptr_t)p->port_idx << PORT_SHIFT | KIND_RAW)) {
+	if (!put(w, to,
+		 (uintptr_t)p->mbuf | (uintptr_t)p->port_idx << PORT_SHIFT |
+			 (p->from_stream ? KIND_STREAM : KIND_RAW))) {
 		dp_drop(w, p, DP_DROP_SFU_EXCHANGE_FULL);
 		return;
 	}
@@ -88,7 +91,7 @@ static struct rte_mbuf *mbuf_of(uintptr_t word)
 	return (struct rte_mbuf *)(word & POINTER_MASK);
 }
 
-static void take_raw(struct dp_worker *w, const uintptr_t *word, uint32_t n)
+static void take_raw(struct dp_worker *w, const uintptr_t *word, uint32_t n, bool is_stream)
 {
 	struct dp_packet *in[DP_BURST];
 
@@ -100,15 +103,20 @@ static void take_raw(struct dp_worker *w, const uintptr_t *word, uint32_t n)
 		in[i]->is_inside = 0;
 	}
 	w->sfu_rx->is_passed = 1;
-	dp_worker_stages(w, in, n);
+	if (is_stream)
+		dp_worker_stream_stages(w, in, n);
+	else
+		dp_worker_stages(w, in, n);
 	w->sfu_rx->is_passed = 0;
 }
 
 static uint32_t poll_ring(struct dp_worker *w, struct rte_ring *r)
 {
 	struct rte_mbuf *plain[DP_BURST];
+	uintptr_t stream[DP_BURST];
 	uintptr_t raw[DP_BURST];
 	void *object[DP_BURST];
+	uint32_t n_stream = 0;
 	uint32_t n_plain = 0;
 	uint32_t n_raw = 0;
 	uint32_t n = rte_ring_sc_dequeue_burst(r, object, DP_BURST, NULL);
@@ -119,6 +127,9 @@ static uint32_t poll_ring(struct dp_worker *w, struct rte_ring *r)
 		switch (word & KIND_MASK) {
 		case KIND_RAW:
 			raw[n_raw++] = word;
+			break;
+		case KIND_STREAM:
+			stream[n_stream++] = word;
 			break;
 		case KIND_MEDIA:
 			plain[n_plain++] = mbuf_of(word);
@@ -134,7 +145,9 @@ static uint32_t poll_ring(struct dp_worker *w, struct rte_ring *r)
 		rte_pktmbuf_free_bulk(plain, n_plain);
 	}
 	if (n_raw > 0)
-		take_raw(w, raw, n_raw);
+		take_raw(w, raw, n_raw, false);
+	if (n_stream > 0)
+		take_raw(w, stream, n_stream, true);
 	return n;
 }
 

@@ -284,6 +284,8 @@ void pipeline_init(void)
 	shared.rings = attached.rings;
 	shared.flows = attached.flows;
 	shared.usage = attached.usage;
+	shared.limits = attached.limits;
+	shared.n_limits = attached.n_limits;
 	shared.wake_fd = attached.wake_fd;
 	ports_open();
 	workers_create();
@@ -327,6 +329,12 @@ const struct shm_datagram *punted(uint32_t worker_idx, uint16_t *length_bytes)
 	memcpy(&copy, d, sizeof(*d) + *length_bytes);
 	shm_ring_release(r);
 	return &copy.datagram;
+}
+
+struct shm_limit *limit_of(uint32_t allocation_idx)
+{
+	cr_assert_lt(allocation_idx, N_LIMITS);
+	return (struct shm_limit *)(void *)((uint8_t *)tables + tables->limits_offset) + allocation_idx;
 }
 
 struct shm_usage usage_of(const struct shm_flow_key *key)
@@ -466,6 +474,7 @@ static bool is_outcome(enum dp_counter c)
 	case DP_COUNTER_SFU_RTP:
 	case DP_COUNTER_SFU_RTCP:
 	case DP_COUNTER_SFU_PROBE:
+	case DP_COUNTER_TURN_DTLS:
 		return true;
 	case DP_DROP_TX_FULL:
 	case DP_DROP_BAD_INJECT:

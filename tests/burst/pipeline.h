@@ -29,6 +29,11 @@ enum { LISTENER_V4 = 0, RELAY_V4, LISTENER_V6, RELAY_V6, LOCALS };
 #define RELAYED_V6  "[fd00::2]:50000"
 #define REALM       "example.org"
 
+// Clients whose sockets the control plane has: what flows know them by, 100::<idx>:<serial>.
+#define STREAM       "[100::7:0:9]:0"
+#define STREAM2      "[100::8:0:1]:0"
+#define STREAM_LOCAL "[100::]:0" // where they come in
+
 // Next hops by index.
 enum { HOP_NONE = 0, HOP_CLIENT, HOP_PEER, HOP_PEER_VLAN, HOP_UNRESOLVED, HOP_NARROW };
 #define NARROW_MTU 1280 // of port 1, where HOP_NARROW is
@@ -94,9 +99,14 @@ void settings_publish(void);
 // ---- what the control plane would program; `live` false: expired a second ago
 
 void program_allocation(const char *client, const char *relayed, bool live);
+// With a second relayed address (RFC 8656 §7.2); NULL: without.
+void program_allocation2(const char *client, const char *relayed, const char *relayed2, bool live);
 void program_permission(const char *client, const char *relayed, const char *peer, bool live);
 void program_channel(const char *client, const char *relayed, const char *peer, uint16_t channel,
 		     bool live);
+// Of flows that are programmed from now on, besides those that follow from the client.
+extern uint8_t flow_flags;
+extern uint32_t flow_allocation_idx;
 // All three, with the next hops of client and peer.
 void program_flow(const char *client, const char *relayed, const char *peer, uint16_t channel);
 extern uint16_t hop_client;
@@ -139,6 +149,8 @@ void expect_only(enum dp_counter c);
 // Packets received, and outcomes that they had; equal when none disappeared.
 uint64_t n_received(void);
 uint64_t n_outcomes(void);
+// As the control plane writes them.
+struct shm_limit *limit_of(uint32_t allocation_idx);
 struct shm_usage usage_of(const struct shm_flow_key *key);
 
 #endif

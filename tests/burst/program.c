@@ -4,10 +4,15 @@
 
 #include "tests/burst/pipeline.h"
 
+uint8_t flow_flags;
+uint32_t flow_allocation_idx;
+
 static uint8_t local_of(const char *text)
 {
 	struct ip_endpoint e = endpoint(text);
 
+	if (strcmp(text, STREAM_LOCAL) == 0)
+		return SHM_LOCAL_STREAM;
 	for (uint8_t i = 0; i < LOCALS; i++) {
 		if (memcmp(settings.local[i].address, e.address.bytes, 16) == 0)
 			return i;
@@ -16,15 +21,26 @@ static uint8_t local_of(const char *text)
 	return 0;
 }
 
+static bool is_stream(const char *client)
+{
+	return strncmp(client, "[100::", 6) == 0;
+}
+
 static const char *listener_of(const char *client)
 {
+	if (is_stream(client))
+		return STREAM_LOCAL;
 	return client[0] == '[' ? LISTEN_V6 : LISTEN_V4;
 }
 
-static void publish(struct shm_flow *f, bool live)
+static void publish(struct shm_flow *f, const char *client, bool live)
 {
 	uint32_t idx;
 
+	f->flags = flow_flags;
+	f->allocation_idx = flow_allocation_idx;
+	if (is_stream(client))
+		f->flags |= SHM_FLOW_F_STREAM;
 	f->expires_at_ns = live ? now_ns() + 1000000000000 : now_ns() - 1000000000;
 	cr_assert_eq(shm_flow_publish(&writer, f, f->expires_at_ns, &idx), 0);
 }
@@ -54,14 +70,23 @@ static void target_set(struct shm_flow *f, const char *to, const char *from)
 	f->from_port_be = s.port_be;
 }
 
-void program_allocation(const char *client, const char *relayed, bool live)
+void program_allocation2(const char *client, const char *relayed, const char *relayed2, bool live)
 {
 	struct shm_flow f = { 0 };
 
 	key_set(&f.key, SHM_FLOW_ALLOCATION, client, listener_of(client));
 	f.from_local_idx = local_of(relayed);
 	f.from_port_be = endpoint(relayed).port_be;
-	publish(&f, live);
+	if (relayed2 != NULL) {
+		f.to_address[15] = local_of(relayed2);
+		f.to_port_be = endpoint(relayed2).port_be;
+	}
+	publish(&f, client, live);
+}
+
+void program_allocation(const char *client, const char *relayed, bool live)
+{
+	program_allocation2(client, relayed, NULL, live);
 }
 
 void program_permission(const char *client, const char *relayed, const char *peer, bool live)
@@ -70,9 +95,9 @@ void program_permission(const char *client, const char *relayed, const char *pee
 
 	key_set(&f.key, SHM_FLOW_PERMISSION, peer, relayed);
 	target_set(&f, client, listener_of(client));
-	f.neighbour_idx = hop_client;
+	f.neighbour_idx = is_stream(client) ? HOP_NONE : hop_client;
 	f.peer_neighbour_idx = hop_peer;
-	publish(&f, live);
+	publish(&f, client, live);
 }
 
 void program_channel(const char *client, const char *relayed, const char *peer, uint16_t channel,
@@ -86,13 +111,13 @@ void program_channel(const char *client, const char *relayed, const char *peer, 
 	up.channel_be = up.key.channel_be;
 	target_set(&up, peer, relayed);
 	up.neighbour_idx = hop_peer;
-	publish(&up, live);
+	publish(&up, client, live);
 
 	key_set(&down.key, SHM_FLOW_PEER, peer, relayed);
 	down.channel_be = __builtin_bswap16(channel);
 	target_set(&down, client, listener_of(client));
-	down.neighbour_idx = hop_client;
-	publish(&down, live);
+	down.neighbour_idx = is_stream(client) ? HOP_NONE : hop_client;
+	publish(&down, client, live);
 }
 
 void program_flow(const char *client, const char *relayed, const char *peer, uint16_t channel)

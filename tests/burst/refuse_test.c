@@ -275,18 +275,3 @@ Test(refuse, sources_that_no_host_has)
 	expect_nothing_sent();
 }
 
-Test(refuse, rfc8656_11_2_send_with_dont_fragment_which_allocate_refuses)
-{
-	static const uint8_t dont_fragment[4] = { 0, TURN_ATTR_DONT_FRAGMENT };
-	struct dress d = { .from = CLIENT_V4, .to = LISTEN_V4 };
-	uint32_t n;
-
-	program_flow(CLIENT_V4, RELAYED_V4, PEER_V4, CHANNEL);
-	n = send_indication(message, PEER_V4, data, 8);
-	memcpy(message + n, dont_fragment, sizeof(dont_fragment));
-	n += sizeof(dont_fragment);
-	bytes_put_be16(message + 2, (uint16_t)(n - STUN_HEADER_BYTES));
-	send_datagram(&d, message, n);
-	expect_only(DP_DROP_BAD_SEND);
-	expect_nothing_sent();
-}

@@ -164,13 +164,11 @@ static void hmac(const char *key, size_t key_bytes, const void *message, size_t 
 	cr_assert_not_null(HMAC(EVP_sha1(), key, (int)key_bytes, message, n, tag, &tag_bytes));
 }
 
-void session_check(uint32_t idx, const char *from, uint32_t flags)
+uint32_t session_check_build(uint32_t idx, uint32_t flags, uint8_t message[512])
 {
-	struct dress d = { .from = from, .to = from[0] == '[' ? LISTEN_V6 : LISTEN_V4 };
 	const struct shm_sfu_transport *t = sfu_transport(idx);
 	const struct shm_srtp_keys *k = sfu_keys(idx);
 	const char *pwd = flags & CHECK_OLD ? k->old_ice_pwd : k->ice_pwd;
-	uint8_t message[512];
 	char username[64];
 	uint8_t tie_breaker[8] = { 1 };
 	struct stun_builder b;
@@ -180,7 +178,7 @@ void session_check(uint32_t idx, const char *from, uint32_t flags)
 
 	snprintf(username, sizeof(username), "%.*s:remote", ICE_UFRAG_CHARS,
 		 flags & CHECK_OLD ? k->old_ufrag : t->ufrag);
-	stun_build_begin(&b, message, sizeof(message), STUN_BINDING_REQUEST, transaction_id);
+	stun_build_begin(&b, message, 512, STUN_BINDING_REQUEST, transaction_id);
 	stun_build_attr(&b, STUN_ATTR_USERNAME, username, (uint16_t)strlen(username));
 	stun_build_u32(&b, ICE_ATTR_PRIORITY, 0x6e0001ff);
 	stun_build_attr(&b, flags & CHECK_CONTROLLED ? ICE_ATTR_CONTROLLED : ICE_ATTR_CONTROLLING,
@@ -197,7 +195,15 @@ void session_check(uint32_t idx, const char *from, uint32_t flags)
 	stun_build_fingerprint(&b);
 	n = stun_build_end(&b);
 	cr_assert_gt(n, 0);
-	send_datagram(&d, message, (uint32_t)n);
+	return (uint32_t)n;
+}
+
+void session_check(uint32_t idx, const char *from, uint32_t flags)
+{
+	struct dress d = { .from = from, .to = from[0] == '[' ? LISTEN_V6 : LISTEN_V4 };
+	uint8_t check[512];
+
+	send_datagram(&d, check, session_check_build(idx, flags, check));
 }
 
 static bool is_stun(const struct frame *f)

@@ -47,6 +47,8 @@ void session_subscribe(uint32_t idx, uint32_t transport_idx, uint32_t track_idx)
 #define CHECK_DTLS          0x10
 
 void session_check(uint32_t idx, const char *from, uint32_t flags);
+// The message alone; returns its bytes.
+uint32_t session_check_build(uint32_t idx, uint32_t flags, uint8_t message[512]);
 // The one answer to it; for a success its integrity is verified too.
 struct stun_view session_expect_answer(uint32_t idx, const char *to, uint16_t type);
 // Check, nomination and the events of it: the transport is in use from `from`.
