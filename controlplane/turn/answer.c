@@ -56,6 +56,7 @@ static void count_error(const struct turn_call *c, uint16_t code)
 		{ 437, TURN_COUNTER_ERROR_437 }, { 438, TURN_COUNTER_ERROR_438 },
 		{ 440, TURN_COUNTER_ERROR_440 }, { 441, TURN_COUNTER_ERROR_441 },
 		{ 442, TURN_COUNTER_ERROR_442 }, { 443, TURN_COUNTER_ERROR_443 },
+		{ 446, TURN_COUNTER_ERROR_446 }, { 447, TURN_COUNTER_ERROR_447 },
 		{ 486, TURN_COUNTER_ERROR_486 }, { 508, TURN_COUNTER_ERROR_508 },
 	};
 
@@ -86,6 +87,10 @@ static const char *reason_of(uint16_t code)
 		return "Unsupported Transport Protocol";
 	case 443:
 		return "Peer Address Family Mismatch";
+	case 446:
+		return "Connection Already Exists";
+	case 447:
+		return "Connection Timeout or Failure";
 	case 486:
 		return "Allocation Quota Reached";
 	case 508:

@@ -32,6 +32,9 @@ size_t turn_channel_bind(struct turn_call *c)
 	uint16_t channel;
 	uint16_t code;
 
+	// RFC 6062 §4: data goes over connections of its own.
+	if (turn_record(s, idx)->relay_transport == SHM_TRANSPORT_TCP)
+		return turn_answer_error(c, 403);
 	code = read_binding(c, &channel, &peer);
 	if (code != 0)
 		return turn_answer_error(c, code);

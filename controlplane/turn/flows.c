@@ -78,6 +78,9 @@ uint64_t turn_relay_expiry(const struct turn_server *s, uint32_t idx, const stru
 {
 	const struct shm_allocation *r = turn_record(s, idx);
 
+	// A permission of a TCP allocation is ours to look at: workers relay nothing by it.
+	if (r->relay_transport == SHM_TRANSPORT_TCP)
+		return 0;
 	return is_for_second(s, r, peer) ? turn_second_expiry_ns(r) : r->expires_at_ns;
 }
 

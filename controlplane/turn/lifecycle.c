@@ -72,6 +72,7 @@ static void record_fill(struct shm_allocation *r, const struct turn_call *c,
 	r->key_bytes = TURN_AUTH_KEY_BYTES;
 	memcpy(r->key, c->identity.key, TURN_AUTH_KEY_BYTES);
 	r->lifetime_s = p->lifetime_s;
+	r->relay_transport = p->relay_transport;
 }
 
 int turn_allocation_create(struct turn_call *c, const struct turn_allocate_params *p,
@@ -255,6 +256,7 @@ void turn_allocation_end(struct turn_server *s, uint32_t idx, enum turn_end_reas
 	const struct shm_allocation *r = turn_record(s, idx);
 
 	remember_end(s, idx, reason, now_ns);
+	turn_tcp_relay_end(s->tcp_relay, idx);
 	if (a->move != NULL)
 		turn_move_forget(s, idx);
 	turn_bindings_remove(s, idx, 0);

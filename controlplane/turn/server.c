@@ -145,6 +145,7 @@ static bool attribute_is_known(uint16_t type)
 		return true;
 	case TURN_ATTR_EVEN_PORT:
 	case TURN_ATTR_RESERVATION_TOKEN:
+	case TURN_ATTR_CONNECTION_ID:
 		return true;
 	// Unsupported so far; Allocate says so at its place in the order of checks.
 	case TURN_ATTR_DONT_FRAGMENT:
@@ -220,6 +221,8 @@ static size_t dispatch(struct turn_call *c)
 		return turn_answer_unknown(c, unknown, n_unknown);
 	if (c->msg.type == TURN_ALLOCATE_REQUEST)
 		return turn_allocate(c);
+	if (c->msg.type == TURN_CONNECTION_BIND_REQUEST)
+		return turn_tcp_relay_bind(c->server->tcp_relay, c);
 	if (c->allocation_idx == 0)
 		return turn_answer_error(c, 437);
 	if (!is_owner(c))
@@ -232,6 +235,8 @@ static size_t dispatch(struct turn_call *c)
 		return turn_refresh(c);
 	case TURN_CREATE_PERMISSION_REQUEST:
 		return turn_create_permission(c);
+	case TURN_CONNECT_REQUEST:
+		return turn_tcp_relay_connect(c->server->tcp_relay, c);
 	default:
 		return turn_channel_bind(c);
 	}
@@ -265,6 +270,8 @@ size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, 
 	case TURN_REFRESH_REQUEST:
 	case TURN_CREATE_PERMISSION_REQUEST:
 	case TURN_CHANNEL_BIND_REQUEST:
+	case TURN_CONNECT_REQUEST:
+	case TURN_CONNECTION_BIND_REQUEST:
 		return dispatch(&c);
 	default:
 		// RFC 8489 §6.3.1: a method that we do not know.
@@ -283,6 +290,7 @@ bool turn_server_expire(struct turn_server *s, uint64_t now_ns)
 
 	while (turn_reservation_expire(&s->reservations, now_ns, &reservation))
 		turn_ports_release(s->ports[reservation.relay_idx], reservation.port);
+	turn_tcp_relay_expire(s->tcp_relay, now_ns);
 	has_more |= turn_walk_slice(s, &s->recheck, turn_peers_recheck);
 	has_more |= turn_walk_slice(s, &s->renewal, turn_allocation_renew_next_hops);
 	for (uint32_t n = 0; n < EXPIRE_BATCH; n++) {
@@ -370,6 +378,8 @@ const char *turn_counter_name(enum turn_counter c)
 		[TURN_COUNTER_ERROR_441] = "error_441_wrong_credentials",
 		[TURN_COUNTER_ERROR_442] = "error_442_unsupported_transport",
 		[TURN_COUNTER_ERROR_443] = "error_443_peer_family_mismatch",
+		[TURN_COUNTER_ERROR_446] = "error_446_connection_exists",
+		[TURN_COUNTER_ERROR_447] = "error_447_connection_failed",
 		[TURN_COUNTER_ERROR_486] = "error_486_quota_reached",
 		[TURN_COUNTER_ERROR_508] = "error_508_insufficient_capacity",
 		[TURN_COUNTER_ALLOCATED] = "allocations_created",

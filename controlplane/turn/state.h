@@ -9,6 +9,7 @@
 #include "controlplane/turn/quota.h"
 #include "controlplane/turn/reservation.h"
 #include "controlplane/turn/server.h"
+#include "controlplane/turn/tcp_relay/tcp_relay.h"
 #include "controlplane/turn/timers.h"
 #include "dataplane/contract/wire/peer_policy.h"
 #include "dataplane/contract/wire/stun.h"
@@ -45,6 +46,7 @@ struct turn_server {
 	struct turn_walk recheck;            // of peers, after a reload
 	struct turn_walk renewal;            // of next hops, after a route change
 	struct turn_move *moves;             // under way
+	struct turn_tcp_relay *tcp_relay;    // NULL: allocations relay UDP only
 	struct turn_allocation *allocations; // by slot
 	struct turn_flow_state *flows;       // by flow entry
 	uint32_t n_allocations;
@@ -108,6 +110,7 @@ struct turn_allocate_params {
 	uint8_t relay2_idx;  // of a second relayed address
 	uint16_t relay2_port;
 	uint32_t lifetime_s;
+	uint8_t relay_transport; // enum shm_transport: UDP or TCP
 };
 // The live allocation of the request's 5-tuple or stream, 0 when there is none; one that has expired
 // is ended here.
