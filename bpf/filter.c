@@ -13,10 +13,11 @@
 
 #include "bpf/filter_private.h"
 
-#define RATE_PER_SEC_MAX 100000000ull // with the refill's bound of 60 s, tokens stay within 64 bits
-#define RATE_BURST_MAX   1000000000ull // the same
-#define RATE_PREFIX_V4   32
-#define RATE_PREFIX_V6   64
+#define RATE_PER_SEC_MAX  100000000ull // with the refill's bound of 60 s, tokens stay within 64 bits
+#define RATE_BURST_MAX    1000000000ull // the same
+#define ANSWER_CREDIT_MAX 1000000000u
+#define RATE_PREFIX_V4    32
+#define RATE_PREFIX_V6    64
 
 enum { MAP_SETTINGS = 0, MAP_LOCALS, MAP_LISTENERS, MAP_COUNTERS, MAP_COUNT };
 
@@ -294,6 +295,16 @@ static int wanted_fill(struct wanted *w, const struct xdp_filter_config *config,
 		memcpy(key->address, endpoint->address.bytes, sizeof(key->address));
 		key->port_be = endpoint->port_be;
 		w->listener[i].accept = config->listeners[i].accept;
+		if (config->listeners[i].other.port_be == 0)
+			continue;
+		if (ip_address_is_v4(&config->listeners[i].other.address) !=
+		    ip_address_is_v4(&endpoint->address))
+			return xdp_error_set(
+				err, -EINVAL,
+				"listener %s: its other address is of the other family", text);
+		w->listener[i].other_port_be = config->listeners[i].other.port_be;
+		memcpy(w->listener[i].other_address, config->listeners[i].other.address.bytes,
+		       sizeof(w->listener[i].other_address));
 	}
 	w->n_listeners = config->n_listeners;
 	return 0;
@@ -326,11 +337,18 @@ static int settings_fill(struct xdp_filter_settings *s, const struct xdp_filter_
 		return xdp_error_set(err, -EINVAL,
 				     "rate limit prefixes /%u and /%u: at most /32 and /128",
 				     config->rate_prefix_v4, config->rate_prefix_v6);
+	if (config->answer_credit_bytes > ANSWER_CREDIT_MAX)
+		return xdp_error_set(err, -EINVAL, "a credit of %u bytes: at most %u",
+				     config->answer_credit_bytes, ANSWER_CREDIT_MAX);
 	if (software_length > XDP_FILTER_SOFTWARE_MAX)
 		return xdp_error_set(err, -EINVAL, "SOFTWARE has %zu bytes; at most %u fit",
 				     software_length, XDP_FILTER_SOFTWARE_MAX);
 	s->version = XDP_FILTER_MAPS_VERSION;
 	s->flags = config->answer_binding ? XDP_FILTER_F_ANSWER_BINDING : 0;
+	for (uint32_t i = 0; i < config->n_listeners; i++)
+		if (config->listeners[i].other.port_be != 0)
+			s->flags |= XDP_FILTER_F_NAT_DISCOVERY;
+	s->answer_credit = config->answer_credit_bytes;
 	s->rate_per_sec = config->rate_per_sec;
 	s->rate_burst = config->rate_burst ? config->rate_burst : config->rate_per_sec;
 	s->rate_prefix_v4 = config->rate_prefix_v4 ? config->rate_prefix_v4 : RATE_PREFIX_V4;

@@ -48,7 +48,8 @@ void xdp_filter_close(struct xdp_filter *f);
 
 struct xdp_filter_config_listener {
 	struct ip_endpoint endpoint;
-	uint32_t accept; // XDP_ACCEPT_*
+	uint32_t accept;          // XDP_ACCEPT_*
+	struct ip_endpoint other; // of NAT behaviour discovery (RFC 5780); port 0: none
 };
 
 struct xdp_filter_config_relay {
@@ -63,10 +64,11 @@ struct xdp_filter_config {
 	const struct xdp_filter_config_relay *relays; // one entry per address
 	uint32_t n_relays;
 	bool answer_binding;
-	uint64_t rate_per_sec;  // requests per second and source prefix; 0: no limit
-	uint64_t rate_burst;    // 0: as rate_per_sec
-	uint8_t rate_prefix_v4; // bits 1..32; 0: 32
-	uint8_t rate_prefix_v6; // bits 1..128; 0: 64
+	uint64_t rate_per_sec;        // requests per second and source prefix; 0: no limit
+	uint64_t rate_burst;          // 0: as rate_per_sec
+	uint8_t rate_prefix_v4;       // bits 1..32; 0: 32
+	uint8_t rate_prefix_v6;       // bits 1..128; 0: 64
+	uint32_t answer_credit_bytes; // that a prefix may get beyond those it sent; 0: no limit
 	const char *software; // at most XDP_FILTER_SOFTWARE_MAX bytes; NULL: no SOFTWARE in answers
 };
 

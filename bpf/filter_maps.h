@@ -21,7 +21,7 @@ typedef __u64 uint64_t;
 
 // Changes with any change of a struct or of the counters below; a pin of another version is
 // refused.
-#define XDP_FILTER_MAPS_VERSION 2
+#define XDP_FILTER_MAPS_VERSION 3
 
 #define XDP_FILTER_LOCALS_MAX    256
 #define XDP_FILTER_LISTENERS_MAX 1024
@@ -32,6 +32,7 @@ typedef __u64 uint64_t;
 
 // xdp_filter_settings.flags
 #define XDP_FILTER_F_ANSWER_BINDING 0x1 // answer STUN Binding requests here
+#define XDP_FILTER_F_NAT_DISCOVERY  0x2 // some listeners have another address (RFC 5780)
 
 // xdp_filter_local.flags
 #define XDP_LOCAL_F_LISTENER 0x1 // an address that some listener uses
@@ -76,6 +77,8 @@ typedef __u64 uint64_t;
 	  "source is port 0, our own address, or one that no host can have")                       \
 	X(DROPPED_UNWANTED, "dropped_unwanted", "a protocol that the listener does not speak")     \
 	X(DROPPED_OVER_RATE, "dropped_over_rate", "the source's prefix sends too many requests")   \
+	X(DROPPED_UNPAID, "dropped_unpaid",                                                        \
+	  "the source's prefix has got more bytes of Binding answers than it sent")                \
 	X(DROPPED_NO_ROOM, "dropped_no_room", "the driver left no headroom for the answer")        \
 	X(GUARD_DROPPED, "guard_dropped",                                                          \
 	  "ours, but no filter was attached: the ingress guard kept it from the kernel")
@@ -98,7 +101,7 @@ enum xdp_counter { XDP_COUNTERS(XDP_COUNTER_ENUM) XDP_COUNTER_COUNT };
 //  80    2 software_length    cp      bytes of SOFTWARE without padding
 //  82    1 rate_prefix_v4     cp      bits, as configured
 //  83    1 rate_prefix_v6     cp      bits, as configured
-//  84    4 reserved           cp      0
+//  84    4 answer_credit      cp      bytes that a prefix may get beyond those it sent; 0: no limit
 struct xdp_filter_settings {
 	uint32_t version;
 	uint32_t flags;
@@ -111,7 +114,7 @@ struct xdp_filter_settings {
 	uint16_t software_length;
 	uint8_t rate_prefix_v4;
 	uint8_t rate_prefix_v6;
-	uint32_t reserved;
+	uint32_t answer_credit;
 };
 xdp_static_assert(sizeof(struct xdp_filter_settings) == 88, "bump XDP_FILTER_MAPS_VERSION");
 
@@ -150,20 +153,28 @@ xdp_static_assert(sizeof(struct xdp_filter_listener_key) == 20, "bump XDP_FILTER
 // tp_listeners, hash by xdp_filter_listener_key.
 // off size field              writer  meaning
 //   0    4 accept             cp      XDP_ACCEPT_*
+//   4    2 other_port_be      cp      RFC 5780's other port; 0: no NAT behaviour discovery here
+//   6    2 reserved           cp      0
+//   8   16 other_address      cp      RFC 5780's other address, as in tp_locals, of the same family
 struct xdp_filter_listener {
 	uint32_t accept;
+	uint16_t other_port_be;
+	uint16_t reserved;
+	uint32_t other_address[4];
 };
-xdp_static_assert(sizeof(struct xdp_filter_listener) == 4, "bump XDP_FILTER_MAPS_VERSION");
+xdp_static_assert(sizeof(struct xdp_filter_listener) == 24, "bump XDP_FILTER_MAPS_VERSION");
 
 // tp_rate, LRU hash by xdp_filter_address (the source cut to its prefix).
 // off size field              writer  meaning
 //   0    8 filled_at_ns       xdp     CLOCK_MONOTONIC (coarse) of the last refill
 //   8    8 tokens_nano        xdp     requests that may pass now, in 1e-9
+//  16    8 credit_nano        xdp     bytes of answers beyond those that requests bring, in 1e-9
 struct xdp_filter_bucket {
 	uint64_t filled_at_ns;
 	uint64_t tokens_nano;
+	uint64_t credit_nano;
 };
-xdp_static_assert(sizeof(struct xdp_filter_bucket) == 16, "bump XDP_FILTER_MAPS_VERSION");
+xdp_static_assert(sizeof(struct xdp_filter_bucket) == 24, "bump XDP_FILTER_MAPS_VERSION");
 
 // Key of tp_fragments, an LRU hash of datagrams whose first fragment went to a port of the
 // kernel's; the value is one unused byte.

@@ -1,6 +1,7 @@
 // Answers a STUN Binding request in place (RFC 8489 §6.3.1, §14.2): checks its attributes, then
-// sends the frame back where it came from with XOR-MAPPED-ADDRESS, SOFTWARE where configured, and
-// FINGERPRINT where the request had one. All checksums are computed anew, because those of a
+// sends the frame back where it came from with XOR-MAPPED-ADDRESS, SOFTWARE where configured, what
+// NAT behaviour discovery adds (RFC 5780 §6.1; which attributes fit is decided as in
+// contract/wire/nat_discovery.h), and FINGERPRINT where the request had one. All checksums are computed anew, because those of a
 // request that came over veth may be partial.
 //
 // The answer is longer than the request. Native veth has no tailroom, so the frame grows at its
@@ -16,6 +17,10 @@
 #define ATTRS_BYTES_MAX   (FINGERPRINT_WORDS_MAX * 4 - STUN_HEADER_BYTES) // and so is a longer one
 #define IP4_DONT_FRAGMENT 0x4000
 #define ANSWER_HOP_LIMIT  64
+
+// As NAT_DISCOVERY_TENTHS_MAX: an answer may have so many tenths of its request's bytes.
+#define ANSWER_TENTHS_MAX   19
+#define DISCOVERY_ATTRS_MAX 3 // OTHER-ADDRESS, RESPONSE-ORIGIN, MAPPED-ADDRESS
 
 struct stun_header {
 	__be16 type;
@@ -34,9 +39,12 @@ struct binding {
 	struct ethhdr eth;
 	__u32 source[4];
 	__u32 destination[4];
+	__u32 other[4]; // RFC 5780
 	__u32 transaction_id[3];
+	__u32 attrs_bytes;
 	__be16 source_port;
 	__be16 destination_port;
+	__be16 other_port; // 0: none
 	__be16 vlan_tci;
 	__u8 is_v4;
 	__u8 has_vlan;
@@ -141,6 +149,7 @@ static __always_inline __u32 binding_read(struct xdp_md *ctx, struct binding *b)
 		return XDP_COUNTER_DROPPED_MALFORMED_UDP;
 	b->source_port = udp->source;
 	b->destination_port = udp->dest;
+	b->attrs_bytes = bpf_ntohs(stun->length);
 	__builtin_memcpy(b->transaction_id, stun->transaction_id, sizeof(b->transaction_id));
 	return binding_attributes(ctx, stun, stun_offset, b);
 }
@@ -231,6 +240,76 @@ static __always_inline bool answer_mapped_address(__u32 **at, void *data_end, __
 	       answer_put(at, data_end, sum, source[3] ^ id[2]);
 }
 
+// The other address of the listener, where it has one.
+static __always_inline void binding_other(struct binding *b)
+{
+	struct xdp_filter_listener_key key = {};
+	const struct xdp_filter_listener *listener;
+
+	__builtin_memcpy(key.address, b->destination, sizeof(key.address));
+	if (b->is_v4)
+		key.address[2] = bpf_htonl(0xffff);
+	key.port_be = b->destination_port;
+	listener = bpf_map_lookup_elem(&tp_listeners, &key);
+	if (!listener)
+		return;
+	b->other_port = listener->other_port_be;
+	__builtin_memcpy(b->other, listener->other_address, sizeof(b->other));
+}
+
+// How many of discovery's attributes, each of that length, go into the answer beside those of
+// attrs_bytes.
+static __always_inline __u32 discovery_attrs(const struct binding *b, __u32 attrs_bytes,
+					     __u32 attr_bytes)
+{
+	__u32 headers_bytes = (b->is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
+			      sizeof(struct udphdr) + STUN_HEADER_BYTES;
+	__u32 max_bytes = (headers_bytes + b->attrs_bytes) * ANSWER_TENTHS_MAX / 10;
+	__u32 n = 0;
+
+#pragma unroll
+	for (int i = 0; i < DISCOVERY_ATTRS_MAX; i++) {
+		attrs_bytes += attr_bytes;
+		// FINGERPRINT can be computed up to that length.
+		if (headers_bytes + attrs_bytes <= max_bytes &&
+		    STUN_HEADER_BYTES + attrs_bytes <= FINGERPRINT_WORDS_MAX * 4)
+			n++;
+	}
+	return n;
+}
+
+// An address that is not hidden by XOR (RFC 8489 §14.1).
+static __always_inline bool answer_address(__u32 **at, void *data_end, __u64 *sum, __u32 type,
+					   const struct binding *b, const __u32 *address,
+					   __be16 port_be)
+{
+	__u32 port = bpf_ntohs(port_be);
+
+	if (b->is_v4)
+		return answer_put(at, data_end, sum, bpf_htonl(type << 16 | 8)) &&
+		       answer_put(at, data_end, sum, bpf_htonl(STUN_FAMILY_IPV4 << 16 | port)) &&
+		       answer_put(at, data_end, sum, address[3]);
+	return answer_put(at, data_end, sum, bpf_htonl(type << 16 | 20)) &&
+	       answer_put(at, data_end, sum, bpf_htonl(STUN_FAMILY_IPV6 << 16 | port)) &&
+	       answer_put(at, data_end, sum, address[0]) &&
+	       answer_put(at, data_end, sum, address[1]) &&
+	       answer_put(at, data_end, sum, address[2]) &&
+	       answer_put(at, data_end, sum, address[3]);
+}
+
+static __always_inline bool answer_discovery(__u32 **at, void *data_end, __u64 *sum,
+					     const struct binding *b, __u32 n_attrs)
+{
+	if (n_attrs > 0 &&
+	    !answer_address(at, data_end, sum, STUN_ATTR_OTHER_ADDRESS, b, b->other, b->other_port))
+		return false;
+	if (n_attrs > 1 && !answer_address(at, data_end, sum, STUN_ATTR_RESPONSE_ORIGIN, b,
+					   b->destination, b->destination_port))
+		return false;
+	return n_attrs < 3 || answer_address(at, data_end, sum, STUN_ATTR_MAPPED_ADDRESS, b,
+					     b->source, b->source_port);
+}
+
 static __always_inline bool answer_software(__u32 **at, void *data_end, __u64 *sum,
 					    const struct xdp_filter_settings *settings,
 					    __u32 software_bytes)
@@ -256,7 +335,8 @@ __attribute__((noinline)) __u32 stun_answer(struct xdp_md *ctx, __u32 is_v4, __u
 	struct stun_header *stun;
 	struct udphdr *udp;
 	void *data_end;
-	__u32 software_bytes, attrs_bytes, udp_bytes, frame_bytes, verdict, zero = 0;
+	__u32 software_bytes, attrs_bytes, udp_bytes, frame_bytes, verdict, n_discovery = 0,
+									    zero = 0;
 	__s64 was_bytes;
 	__u32 *at;
 	__u64 sum;
@@ -276,6 +356,14 @@ __attribute__((noinline)) __u32 stun_answer(struct xdp_md *ctx, __u32 is_v4, __u
 		attrs_bytes += STUN_ATTR_HEADER_BYTES + software_bytes;
 	if (b.has_fingerprint)
 		attrs_bytes += FINGERPRINT_BYTES;
+	if (settings->flags & XDP_FILTER_F_NAT_DISCOVERY)
+		binding_other(&b);
+	if (b.other_port) {
+		__u32 attr_bytes = STUN_ATTR_HEADER_BYTES + (b.is_v4 ? 8 : 20);
+
+		n_discovery = discovery_attrs(&b, attrs_bytes, attr_bytes);
+		attrs_bytes += n_discovery * attr_bytes;
+	}
 	udp_bytes = sizeof(*udp) + sizeof(*stun) + attrs_bytes;
 	frame_bytes = sizeof(struct ethhdr) + (b.has_vlan ? sizeof(struct vlan_header) : 0) +
 		      (b.is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) + udp_bytes;
@@ -311,6 +399,8 @@ __attribute__((noinline)) __u32 stun_answer(struct xdp_md *ctx, __u32 is_v4, __u
 
 	at = (void *)(stun + 1);
 	if (!answer_mapped_address(&at, data_end, &sum, &b))
+		return XDP_COUNTER_DROPPED_NO_ROOM;
+	if (n_discovery && !answer_discovery(&at, data_end, &sum, &b, n_discovery))
 		return XDP_COUNTER_DROPPED_NO_ROOM;
 	if (software_bytes && !answer_software(&at, data_end, &sum, settings, software_bytes))
 		return XDP_COUNTER_DROPPED_NO_ROOM;

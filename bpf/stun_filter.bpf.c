@@ -16,6 +16,9 @@
 #define NANO          1000000000ull
 #define REFILL_NS_MAX (60 * NANO) // keeps elapsed time * rate within 64 bits
 
+// Bytes of answers that an idle prefix is given again, as the worker gives them.
+#define CREDIT_REFILL_PER_SEC 256
+
 // Filled by the AF_XDP driver with one socket per queue; not pinned, so that it empties with its
 // owner.
 struct {
@@ -35,17 +38,19 @@ struct {
 	__uint(pinning, LIBBPF_PIN_BY_NAME);
 } tp_rate SEC(".maps");
 
-// Takes a token of the source's prefix; true if there was none.
-static __always_inline bool source_over_rate(const struct packet *p,
-					     const struct xdp_filter_settings *settings)
+// The bucket of the source's prefix, refilled; a new one is full. NULL: neither limit is set, or the
+// table gave no place.
+static __always_inline struct xdp_filter_bucket *
+source_bucket(const struct packet *p, const struct xdp_filter_settings *settings)
 {
 	struct xdp_filter_bucket fresh, *bucket;
 	struct xdp_filter_address key = {};
 	__u64 full_nano = settings->rate_burst * NANO;
-	__u64 elapsed_ns, tokens_nano, now_ns;
+	__u64 credit_nano = settings->answer_credit * NANO;
+	__u64 elapsed_ns, now_ns;
 
-	if (!settings->rate_per_sec)
-		return false;
+	if (!settings->rate_per_sec && !settings->answer_credit)
+		return NULL;
 	if (p->is_v4) {
 		key.address[2] = p->source[2];
 		key.address[3] = p->source[3] & settings->rate_mask_v4;
@@ -58,25 +63,57 @@ static __always_inline bool source_over_rate(const struct packet *p,
 	bucket = bpf_map_lookup_elem(&tp_rate, &key);
 	if (!bucket) {
 		fresh.filled_at_ns = now_ns;
-		fresh.tokens_nano = full_nano - NANO;
+		fresh.tokens_nano = full_nano;
+		fresh.credit_nano = credit_nano;
 		bpf_map_update_elem(&tp_rate, &key, &fresh, BPF_ANY);
-		return false;
+		return bpf_map_lookup_elem(&tp_rate, &key);
 	}
-	tokens_nano = bucket->tokens_nano;
 	elapsed_ns = now_ns - bucket->filled_at_ns;
 	if (elapsed_ns) {
 		if (elapsed_ns > REFILL_NS_MAX)
 			elapsed_ns = REFILL_NS_MAX;
-		tokens_nano += elapsed_ns * settings->rate_per_sec;
+		bucket->tokens_nano += elapsed_ns * settings->rate_per_sec;
+		bucket->credit_nano += elapsed_ns * CREDIT_REFILL_PER_SEC;
 		bucket->filled_at_ns = now_ns;
 	}
-	if (tokens_nano > full_nano)
-		tokens_nano = full_nano;
-	if (tokens_nano < NANO) {
-		bucket->tokens_nano = tokens_nano;
+	if (bucket->tokens_nano > full_nano)
+		bucket->tokens_nano = full_nano;
+	if (bucket->credit_nano > credit_nano)
+		bucket->credit_nano = credit_nano;
+	return bucket;
+}
+
+// Takes a token; true if there was none.
+static __always_inline bool source_over_rate(struct xdp_filter_bucket *bucket,
+					     const struct xdp_filter_settings *settings)
+{
+	__u64 tokens_nano;
+
+	if (!settings->rate_per_sec || !bucket)
+		return false;
+	tokens_nano = bucket->tokens_nano;
+	if (tokens_nano < NANO)
+		return true;
+	bucket->tokens_nano = tokens_nano - NANO;
+	return false;
+}
+
+// Pays for an answer with what its request brings, and then from the prefix's credit; true if that is not enough. So
+// over any window that began with an empty credit, bytes out stay below bytes in. Bytes are those of IP packets.
+static __always_inline bool source_cannot_pay(struct xdp_filter_bucket *bucket,
+					      const struct xdp_filter_settings *settings,
+					      __u32 in_bytes, __u32 out_bytes)
+{
+	__u64 credit_nano;
+
+	if (!settings->answer_credit || !bucket)
+		return false;
+	credit_nano = bucket->credit_nano + (in_bytes - in_bytes / 8) * NANO;
+	if (credit_nano < out_bytes * NANO) {
+		bucket->credit_nano = credit_nano; // the next one has it easier
 		return true;
 	}
-	bucket->tokens_nano = tokens_nano - NANO;
+	bucket->credit_nano = credit_nano - out_bytes * NANO;
 	return false;
 }
 
@@ -107,7 +144,9 @@ static __always_inline __u32 filter_stun(struct xdp_md *ctx, struct packet *p, _
 	void *data_end = (void *)(long)ctx->data_end;
 	struct stun_header *stun = (void *)(p->udp + 1);
 	const struct xdp_filter_settings *settings;
-	__u32 attrs_bytes, zero = 0;
+	struct xdp_filter_bucket *bucket;
+	__u32 attrs_bytes, ip_bytes, link_bytes, verdict, zero = 0;
+	__s64 frame_bytes;
 	__u16 type;
 
 	if (payload_bytes < sizeof(*stun) || (void *)(stun + 1) > data_end)
@@ -126,12 +165,23 @@ static __always_inline __u32 filter_stun(struct xdp_md *ctx, struct packet *p, _
 	settings = bpf_map_lookup_elem(&tp_settings, &zero);
 	if (!settings || (type & STUN_CLASS_MASK) != STUN_CLASS_REQUEST)
 		return XDP_COUNTER_STEERED_LISTENER;
-	if (source_over_rate(p, settings))
+	bucket = source_bucket(p, settings);
+	if (source_over_rate(bucket, settings))
 		return XDP_COUNTER_DROPPED_OVER_RATE;
-	if (type == STUN_BINDING_REQUEST && (settings->flags & XDP_FILTER_F_ANSWER_BINDING) &&
-	    !p->has_extras)
-		return stun_answer(ctx, p->is_v4, p->has_vlan);
-	return XDP_COUNTER_STEERED_LISTENER;
+	if (type != STUN_BINDING_REQUEST || !(settings->flags & XDP_FILTER_F_ANSWER_BINDING) ||
+	    p->has_extras)
+		return XDP_COUNTER_STEERED_LISTENER;
+	ip_bytes = (p->is_v4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
+		   sizeof(struct udphdr) + payload_bytes;
+	link_bytes = sizeof(struct ethhdr) + (p->has_vlan ? sizeof(struct vlan_header) : 0);
+	verdict = stun_answer(ctx, p->is_v4, p->has_vlan);
+	frame_bytes = (void *)(long)ctx->data_end - (void *)(long)ctx->data;
+	barrier_var(frame_bytes); // pointers must be subtracted in 64 bits
+	// Only now is the answer's length known; one that is not paid for has cost nobody but us.
+	if (verdict == XDP_COUNTER_ANSWERED_BINDING &&
+	    source_cannot_pay(bucket, settings, ip_bytes, (__u32)frame_bytes - link_bytes))
+		return XDP_COUNTER_DROPPED_UNPAID;
+	return verdict;
 }
 
 static __always_inline __u32 filter_listener(struct xdp_md *ctx, struct packet *p,

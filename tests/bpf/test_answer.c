@@ -1,6 +1,8 @@
 // STUN Binding requests answered by the filter (RFC 8489 §6.3.1): which are, which are not, and
 // what the answers hold, read by the contract's parsers.
-#include "dataplane/contract/wire/stun.h"
+#include <errno.h>
+
+#include "dataplane/contract/wire/nat_discovery.h"
 #include "tests/bpf/harness.h"
 
 TestSuite(answer, .init = harness_open, .fini = harness_close);
@@ -380,4 +382,135 @@ Test(answer, rfc8489_6_truncated_at_every_length_gets_no_answer)
 			cr_assert_eq(harness_counters_total(), before + 1);
 		}
 	}
+}
+
+// ---- NAT behaviour discovery (RFC 5780)
+
+static const char *const other_text[] = { "198.18.0.3:3479", "[fd00:18::3]:3479" };
+
+static void discovery_configure(const char *software)
+{
+	static struct xdp_filter_config_listener listeners[2];
+	struct xdp_filter_config config = harness_config();
+
+	memcpy(listeners, config.listeners, sizeof(listeners));
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(ip_endpoint_parse(other_text[i], &listeners[i].other), 0);
+	config.listeners = listeners;
+	config.software = software;
+	harness_configure(&config);
+}
+
+// Filter and worker answer with the same bytes, for every length of request that the filter takes.
+Test(answer, rfc5780_6_1_the_same_bytes_as_the_workers_builder)
+{
+	static const char *const destinations[] = { RELAY_V4, RELAY_V6 };
+
+	discovery_configure(NULL);
+	for (uint32_t how = 0; how < 4; how++) {
+		for (uint16_t length = 0; length <= 96; length++) {
+			static const uint8_t text[96];
+			struct nat_discovery_addresses addresses;
+			struct nat_discovery_request asked;
+			struct frame request, answer;
+			struct ip_udp_view was, now;
+			uint8_t expected[512];
+			struct stun_view view;
+			struct message m;
+			size_t n;
+
+			message_binding(&m);
+			if (length > 0)
+				message_attr(&m, STUN_ATTR_SOFTWARE, text, length);
+			if (how & 2)
+				message_fingerprint(&m);
+			frame_build(&request,
+				    &(struct frame_spec){ .destination = destinations[how & 1],
+							  .payload = m.bytes,
+							  .payload_bytes = m.n_bytes });
+			harness_expect(&request, &answer, XDP_TX, XDP_COUNTER_ANSWERED_BINDING);
+			cr_assert_eq(ip_udp_parse(request.bytes, request.n_bytes, &was), IP_UDP_OK);
+			cr_assert_eq(ip_udp_parse(answer.bytes, answer.n_bytes, &now), IP_UDP_OK);
+			cr_assert(ip_endpoint_equal(&now.source, &was.destination));
+			cr_assert(ip_endpoint_equal(&now.destination, &was.source));
+			cr_assert_eq(now.udp_checksum_be,
+				     udp_checksum(&now.source.address, &now.destination.address,
+						  answer.bytes + now.l4_offset,
+						  (uint16_t)(now.payload_bytes + 8)));
+
+			addresses.mapped = was.source;
+			addresses.origin = was.destination;
+			ip_endpoint_parse(other_text[how & 1], &addresses.other);
+			cr_assert_eq(stun_parse(m.bytes, m.n_bytes, &view), STUN_OK);
+			cr_assert_eq(nat_discovery_parse(&view, &asked), 0);
+			// What FINGERPRINT can be computed over in the filter.
+			n = nat_discovery_build(&view, &asked, &addresses, expected,
+						sizeof(expected));
+			cr_assert_eq(now.payload_bytes, n, "way %u, %u bytes of SOFTWARE", how,
+				     length);
+			cr_assert_arr_eq(answer.bytes + now.payload_offset, expected, n);
+			cr_assert_leq((now.payload_bytes + 8 + (how & 1 ? 40u : 20u)) * 10,
+				      (m.n_bytes + 8 + (how & 1 ? 40u : 20u)) * 19);
+		}
+	}
+}
+
+Test(answer, rfc5780_6_1_software_leaves_less_room)
+{
+	static const char *const destinations[] = { RELAY_V4, RELAY_V6 };
+
+	discovery_configure("Turnpike");
+	for (uint32_t v6 = 0; v6 < 2; v6++) {
+		struct frame request, answer;
+		struct ip_udp_view view;
+		struct stun_view stun;
+		struct stun_attr a;
+		struct message m;
+
+		message_binding(&m);
+		frame_build(&request, &(struct frame_spec){ .destination = destinations[v6],
+							    .payload = m.bytes,
+							    .payload_bytes = m.n_bytes });
+		harness_expect(&request, &answer, XDP_TX, XDP_COUNTER_ANSWERED_BINDING);
+		cr_assert_eq(ip_udp_parse(answer.bytes, answer.n_bytes, &view), IP_UDP_OK);
+		cr_assert_eq(
+			stun_parse(answer.bytes + view.payload_offset, view.payload_bytes, &stun),
+			STUN_OK);
+		cr_assert(stun_attr_find(&stun, STUN_ATTR_SOFTWARE, &a));
+		cr_assert(stun_attr_find(&stun, STUN_ATTR_OTHER_ADDRESS, &a));
+		cr_assert_not(stun_attr_find(&stun, STUN_ATTR_RESPONSE_ORIGIN, &a));
+		cr_assert_leq(answer.n_bytes - 14, (request.n_bytes - 14) * 19 / 10);
+	}
+}
+
+Test(answer, rfc5780_6_1_change_request_response_port_and_padding_are_the_workers)
+{
+	static const uint16_t types[] = { STUN_ATTR_CHANGE_REQUEST, STUN_ATTR_RESPONSE_PORT,
+					  STUN_ATTR_PADDING };
+
+	discovery_configure(NULL);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+		static const uint8_t value[4] = { 0, 0, 0, 6 };
+		struct message m;
+
+		message_binding(&m);
+		message_attr(&m, types[i], value, sizeof(value));
+		expect_left_to_worker(
+			&(struct frame_spec){ .payload = m.bytes, .payload_bytes = m.n_bytes });
+		expect_left_to_worker(&(struct frame_spec){
+			.destination = RELAY_V6, .payload = m.bytes, .payload_bytes = m.n_bytes });
+	}
+}
+
+Test(answer, rfc5780_counterpart_of_the_other_family_is_refused)
+{
+	struct xdp_filter_config config = harness_config();
+	struct xdp_filter_config_listener listener = config.listeners[0];
+	struct xdp_filter_error err;
+
+	ip_endpoint_parse(other_text[1], &listener.other);
+	config.listeners = &listener;
+	config.n_listeners = 1;
+	cr_assert_eq(xdp_filter_configure(harness.filter, &config, &err), -EINVAL);
+	cr_assert_not_null(strstr(err.text, "other family"));
 }

@@ -126,3 +126,88 @@ Test(rate, sources_beyond_the_table_do_not_stop_it)
 	}
 	cr_assert_eq(passed(CLIENT_V4, RELAY_V4, STUN_BINDING_REQUEST, 5), 1);
 }
+
+// ---- bytes out against bytes in
+
+static void credit(uint32_t bytes)
+{
+	struct xdp_filter_config config = harness_config();
+
+	config.answer_credit_bytes = bytes;
+	harness_configure(&config);
+}
+
+// Sends n plain Binding requests; returns how many were answered and adds up bytes of IP packets.
+static uint32_t answered(const char *source, const char *destination, uint32_t n,
+			 uint64_t *in_bytes, uint64_t *out_bytes)
+{
+	struct frame f = frame_of(source, destination, STUN_BINDING_REQUEST), out;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		*in_bytes += f.n_bytes - 14;
+		if (harness_run(&f, &out) != XDP_TX)
+			continue;
+		*out_bytes += out.n_bytes - 14;
+		count++;
+	}
+	return count;
+}
+
+Test(rate, a_prefix_gets_no_more_bytes_than_it_sent)
+{
+	static const char *const from[] = { CLIENT_V4, CLIENT_V6 };
+	static const char *const to[] = { RELAY_V4, RELAY_V6 };
+	uint64_t now[XDP_COUNTER_COUNT];
+
+	credit(4096);
+	for (int i = 0; i < 2; i++) {
+		uint64_t in_bytes = 0, out_bytes = 0;
+		uint32_t n;
+
+		// The credit is for the first requests of many behind one address …
+		n = answered(from[i], to[i], 200, &in_bytes, &out_bytes);
+		cr_assert_geq(n, 120, "%u of 200", n);
+		answered(from[i], to[i], 2000, &in_bytes, &out_bytes);
+		// … and once it is used up, requests pay for their answers, and most are answered still.
+		in_bytes = out_bytes = 0;
+		n = answered(from[i], to[i], 5000, &in_bytes, &out_bytes);
+		cr_assert_leq(out_bytes, in_bytes);
+		cr_assert_geq(n, 3000, "%u of 5000", n);
+	}
+	cr_assert_eq(xdp_filter_counters_read(harness.filter, now), 0);
+	cr_assert_gt(now[XDP_COUNTER_DROPPED_UNPAID], 1000);
+	cr_assert_eq(now[XDP_COUNTER_DROPPED_OVER_RATE], 0);
+}
+
+Test(rate, credit_of_one_prefix_is_not_anothers)
+{
+	uint64_t in_bytes = 0, out_bytes = 0;
+
+	credit(4096);
+	answered("198.18.0.10:1000", RELAY_V4, 5000, &in_bytes, &out_bytes);
+	cr_assert_eq(answered("198.18.0.11:1000", RELAY_V4, 100, &in_bytes, &out_bytes), 100);
+}
+
+Test(rate, credit_comes_back_to_a_prefix_that_rests)
+{
+	struct timespec wait = { .tv_sec = 1, .tv_nsec = 500000000 };
+	uint64_t in_bytes = 0, out_bytes = 0;
+	uint32_t n;
+
+	credit(4096);
+	answered(CLIENT_V4, RELAY_V4, 2000, &in_bytes, &out_bytes);
+	nanosleep(&wait, NULL);
+	// 384 bytes, and 18 are missing to each answer.
+	n = answered(CLIENT_V4, RELAY_V4, 15, &in_bytes, &out_bytes);
+	cr_assert_eq(n, 15);
+}
+
+Test(rate, other_requests_cost_no_credit)
+{
+	uint64_t in_bytes = 0, out_bytes = 0;
+
+	credit(100);
+	answered(CLIENT_V4, RELAY_V4, 2000, &in_bytes, &out_bytes);
+	cr_assert_eq(passed(CLIENT_V4, RELAY_V4, TURN_ALLOCATE_REQUEST, 500), 500);
+}
