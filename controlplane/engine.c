@@ -131,6 +131,7 @@ static void on_reclaim(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine *e = arg;
 
+	turn_server_follow_moves(e->turn);
 	table_writer_reclaim(&e->tables, engine_now_ns());
 }
 
