@@ -4,10 +4,10 @@
 
 void show_allocations(const json_t *r)
 {
-	static const char *const heads[] = { "<ID",       "<USER",    "<CLIENT",    "<RELAYED",
-					     ">AGE",      ">EXPIRES", ">PERMS",     ">CHANS",
-					     ">UP PKTS",  ">UP",      ">DOWN PKTS", ">DOWN",
-					     "<NEXT HOP", NULL };
+	static const char *const heads[] = { "<ID",      "<USER",     "<CLIENT",  "<VIA",
+					     "<RELAYED", ">AGE",      ">EXPIRES", ">PERMS",
+					     ">CHANS",   ">UP PKTS",  ">UP",      ">DOWN PKTS",
+					     ">DOWN",    "<NEXT HOP", NULL };
 	const json_t *a;
 	struct table t;
 	size_t i, n = json_array_size(at(r, "allocations"));
@@ -28,7 +28,10 @@ void show_allocations(const json_t *r)
 		table_cell(&t, "%s", at_text(a, "id"));
 		table_cell(&t, "%.40s", at_text(a, "user"));
 		table_cell(&t, "%s", at_text(a, "client"));
-		table_cell(&t, "%s", at_text(a, "relayed"));
+		table_cell(&t, "%s", at_text(a, "transport"));
+		table_cell(&t, "%s%s%s", at_text(a, "relayed"),
+			   json_is_string(at(a, "relayed2")) ? " " : "",
+			   json_is_string(at(a, "relayed2")) ? at_text(a, "relayed2") : "");
 		table_cell(&t, "%s", unit_duration(at_number(a, "age_s"), u));
 		table_cell(&t, "%s", unit_duration(at_number(a, "expires_in_s"), u));
 		table_cell(&t, "%.0f", at_number(a, "permissions"));
@@ -88,9 +91,18 @@ void show_allocation(const json_t *r)
 
 	print_line("%-10s %s", "id", at_text(r, "id"));
 	print_line("%-10s %s", "user", at_text(r, "user"));
-	print_line("%-10s %s over udp to %s", "client", at_text(r, "client"),
-		   at_text(r, "listener"));
-	print_line("%-10s %s", "relayed", at_text(r, "relayed"));
+	if (json_is_string(at(r, "listener")))
+		print_line("%-10s %s over %s to %s", "client", at_text(r, "client"),
+			   at_text(r, "transport"), at_text(r, "listener"));
+	else
+		print_line("%-10s %s over %s", "client", at_text(r, "client"),
+			   at_text(r, "transport"));
+	print_line("%-10s %s%s%s", "relayed", at_text(r, "relayed"),
+		   json_is_string(at(r, "relayed2")) ? " and " : "",
+		   json_is_string(at(r, "relayed2")) ? at_text(r, "relayed2") : "");
+	if (at_true(r, "mobile"))
+		print_line("%-10s %s", "mobile",
+			   at_true(r, "moving") ? "on its way to another path" : "yes");
 	print_line("%-10s %s old, expires in %s", "lifetime",
 		   unit_duration(at_number(r, "age_s"), u),
 		   unit_duration(at_number(r, "expires_in_s"), v));

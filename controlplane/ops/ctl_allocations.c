@@ -31,16 +31,26 @@ static json_t *hop_object(const struct ctl_call *call, uint16_t neighbour_idx, b
 
 static json_t *allocation_object(const struct ctl_call *call, const struct turn_allocation_info *a)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o, s:b}", "id",
-			 a->id, "user", ctl_text(a->username, a->username_bytes), "client",
-			 ctl_endpoint(&a->client), "listener", ctl_endpoint(&a->server), "relayed",
-			 ctl_endpoint(&a->relayed), "age_s",
+	static const char *const transports[SHM_TRANSPORT_COUNT] = { "udp", "tcp", "tls", "dtls" };
+	bool is_stream = a->client_transport != SHM_TRANSPORT_UDP;
+
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:I, s:I, s:o, "
+			 "s:o, s:b}",
+			 "id", a->id, "user", ctl_text(a->username, a->username_bytes), "client",
+			 ctl_endpoint(&a->client), "transport",
+			 a->client_transport < SHM_TRANSPORT_COUNT ? transports[a->client_transport]
+								   : "unknown",
+			 "listener",
+			 a->server.port_be != 0 ? ctl_endpoint(&a->server) : json_null(), "relayed",
+			 ctl_endpoint(&a->relayed), "relayed2",
+			 a->relayed2.port_be != 0 ? ctl_endpoint(&a->relayed2) : json_null(),
+			 "mobile", a->is_mobile, "moving", a->is_moving, "age_s",
 			 ctl_seconds(a->created_at_ns, call->now_ns), "expires_in_s",
 			 ctl_seconds(call->now_ns, a->expires_at_ns), "permissions",
 			 (json_int_t)a->n_permissions, "channels", (json_int_t)a->n_channels, "up",
 			 usage_object(a->usage.up_pkts, a->usage.up_bytes), "down",
 			 usage_object(a->usage.down_pkts, a->usage.down_bytes), "next_hop_resolved",
-			 a->client_l2_word != 0);
+			 is_stream || a->client_l2_word != 0);
 }
 
 // What `allocations` looks for; an absent filter matches all.

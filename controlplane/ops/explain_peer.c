@@ -14,26 +14,33 @@ static const struct shm_flow *lookup(const struct explain *x, const struct shm_f
 
 static const struct shm_flow *lookup_channel(const struct explain *x, uint16_t channel)
 {
-	struct shm_flow_key key = {
-		.port_be = x->allocation.client.port_be,
-		.local_port_be = x->allocation.server.port_be,
-		.local_idx = x->server_idx,
-		.kind = SHM_FLOW_CHANNEL,
-		.channel_be = htons(channel),
-	};
+	struct shm_flow_key key = x->allocation.up_key;
 
-	memcpy(key.address, x->allocation.client.address.bytes, 16);
+	key.kind = SHM_FLOW_CHANNEL;
+	key.channel_be = htons(channel);
 	return lookup(x, &key);
+}
+
+// The relayed address that the peer's packets come to: of its family where there are two.
+static struct ip_endpoint relayed_toward(const struct explain *x, const struct ip_address *peer)
+{
+	const struct turn_allocation_info *a = &x->allocation;
+
+	return a->relayed2.port_be != 0 &&
+			       ip_address_is_v4(&a->relayed2.address) == ip_address_is_v4(peer)
+		       ? a->relayed2
+		       : a->relayed;
 }
 
 // kind PERMISSION (port 0) or PEER (with port).
 static const struct shm_flow *lookup_peer(const struct explain *x, const struct ip_endpoint *peer,
 					  uint8_t kind)
 {
+	struct ip_endpoint relayed = relayed_toward(x, &peer->address);
 	struct shm_flow_key key = {
 		.port_be = kind == SHM_FLOW_PEER ? peer->port_be : 0,
-		.local_port_be = x->allocation.relayed.port_be,
-		.local_idx = x->relay_idx,
+		.local_port_be = relayed.port_be,
+		.local_idx = (uint8_t)table_writer_local_find(&x->engine->tables, &relayed.address),
 		.kind = kind,
 	};
 
@@ -55,8 +62,13 @@ static double seconds_since(const struct explain *x, uint64_t then_ns)
 
 static bool check_family(struct explain *x)
 {
-	if (ip_address_is_v4(&x->peer.address) == ip_address_is_v4(&x->allocation.relayed.address))
+	struct ip_endpoint relayed = relayed_toward(x, &x->peer.address);
+
+	if (ip_address_is_v4(&x->peer.address) == ip_address_is_v4(&relayed.address)) {
+		x->relay_idx =
+			(uint8_t)table_writer_local_find(&x->engine->tables, &relayed.address);
 		return true;
+	}
 	explain_drop(
 		x, EXPLAIN_BOTH, "family", "family_mismatch", "family_mismatch",
 		"the client has to allocate with REQUESTED-ADDRESS-FAMILY of the peer's family",
@@ -275,7 +287,7 @@ static void check_other_side(struct explain *x)
 			     "no allocation holds the relayed port %s", text);
 		return;
 	}
-	memcpy(key.address, x->allocation.relayed.address.bytes, 16);
+	memcpy(key.address, relayed_toward(x, &x->peer.address).address.bytes, 16);
 	key.local_port_be = x->peer.port_be;
 	key.local_idx = (uint8_t)local_idx;
 	f = lookup(x, &key);
@@ -338,8 +350,12 @@ void explain_peer(struct explain *x)
 			       channel && x->channel ? channel->neighbour_idx
 						     : permission->peer_neighbour_idx,
 			       &x->peer.address, "peer");
-	check_next_hop(x, EXPLAIN_DOWN,
-		       down && flow_expiry(down) > x->now_ns ? down->neighbour_idx
-							     : permission->neighbour_idx,
-		       &x->allocation.client.address, "client");
+	if (x->allocation.client_transport != SHM_TRANSPORT_UDP)
+		explain_pass(x, EXPLAIN_DOWN, "next_hop",
+			     "the client is on a connection of the control plane");
+	else
+		check_next_hop(x, EXPLAIN_DOWN,
+			       down && flow_expiry(down) > x->now_ns ? down->neighbour_idx
+								     : permission->neighbour_idx,
+			       &x->allocation.client.address, "client");
 }

@@ -194,6 +194,9 @@ static void explain_ended(struct explain *x, const struct turn_ended *ended, con
 					     "its listener, relayed address or port is not "
 					     "configured any more; the client has to allocate "
 					     "anew" },
+		[TURN_END_CONNECTION] = { "allocation_disconnected",
+					  "its connection closed; the client has to connect and "
+					  "allocate anew" },
 		[TURN_END_DAMAGED] = { "allocation_damaged",
 				       "it was half-made when a control plane died; the client "
 				       "has to allocate anew" },
@@ -289,8 +292,12 @@ bool explain_allocation(struct explain *x)
 	local_idx = table_writer_local_find(&x->engine->tables, &a->relayed.address);
 	x->relay_idx = (uint8_t)local_idx;
 
-	check_filter(x, EXPLAIN_UP, &a->server);
+	// The kernel has the connection of a stream.
+	if (a->client_transport == SHM_TRANSPORT_UDP)
+		check_filter(x, EXPLAIN_UP, &a->server);
 	check_filter(x, EXPLAIN_DOWN, &a->relayed);
+	if (a->relayed2.port_be != 0)
+		check_filter(x, EXPLAIN_DOWN, &a->relayed2);
 	ip_endpoint_format(&a->client, client, sizeof(client));
 	ip_endpoint_format(&a->relayed, relayed, sizeof(relayed));
 	if (a->expires_at_ns <= x->now_ns)

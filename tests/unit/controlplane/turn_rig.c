@@ -197,6 +197,13 @@ struct rig_answer rig_send_bytes(struct rig *r, const struct rig_client *c, cons
 	struct stun_view msg;
 	struct stun_attr code;
 
+	in.transport = c->transport;
+	if (c->transport != SHM_TRANSPORT_UDP) {
+		in.stream.idx = c->stream_idx;
+		in.stream.serial = c->stream_serial;
+		in.local_idx = SHM_LOCAL_STREAM;
+		in.local_port_be = 0;
+	}
 	a.length_bytes = turn_server_handle(r->engine.turn, &in, a.bytes, TURN_ANSWER_BYTES_MAX);
 	if (a.length_bytes == 0)
 		return a;
@@ -317,6 +324,21 @@ struct rig_answer rig_bind(struct rig *r, struct rig_client *c, uint16_t channel
 	rig_add_u32(&q, TURN_ATTR_CHANNEL_NUMBER, (uint32_t)channel << 16);
 	rig_add_peer(&q, peer);
 	return rig_send(r, c, &q);
+}
+
+const struct shm_flow *rig_stream_flow(const struct rig *r, const struct rig_client *c,
+				       uint16_t channel)
+{
+	struct shm_flow_key key = {
+		.local_idx = SHM_LOCAL_STREAM,
+		.kind = channel != 0 ? SHM_FLOW_CHANNEL : SHM_FLOW_ALLOCATION,
+		.channel_be = __builtin_bswap16(channel),
+	};
+	const struct shm_flow *f;
+
+	shm_stream_address(c->stream_idx, c->stream_serial, key.address);
+	f = shm_flow_lookup(&r->engine.tables.flows.view, &key);
+	return f != NULL && f->expires_at_ns > r->now_ns ? f : NULL;
 }
 
 const struct shm_flow *rig_flow(const struct rig *r, uint8_t kind, const char *far,

@@ -36,7 +36,10 @@ struct rig_client {
 	const char *password;
 	char nonce[64];
 	uint8_t key[16];
-	uint16_t serial; // of transaction ids
+	uint16_t serial;     // of transaction ids
+	uint8_t transport;   // enum shm_transport
+	uint32_t stream_idx; // of all but UDP
+	uint32_t stream_serial;
 };
 
 struct rig_request {
@@ -84,6 +87,9 @@ uint32_t rig_get_u32(const struct rig_answer *a, uint16_t type);
 struct ip_endpoint rig_get_address(const struct rig_answer *a, uint16_t type);
 struct ip_endpoint rig_endpoint(const char *text);
 
+// The flow that a worker would find for a stream's messages: ALLOCATION, or CHANNEL of that number.
+const struct shm_flow *rig_stream_flow(const struct rig *r, const struct rig_client *c,
+				       uint16_t channel);
 // The flow that a worker would find for that packet, NULL when there is none or it has expired.
 const struct shm_flow *rig_flow(const struct rig *r, uint8_t kind, const char *far,
 				const struct ip_endpoint *own, uint16_t channel);
