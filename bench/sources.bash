@@ -133,3 +133,16 @@ macswap_memif_rate() {
 	macswap_stop
 	blast_end
 }
+
+# sfu_config NAME SESSIONS WORKERS: an instance with the SFU on and one port, which receives nothing.
+sfu_config() {
+	local file
+	file=$(instance_config "$1" 64 256 "$3" net_null0,no-rx=1)
+	cat >>"$file" <<-YAML
+	sfu:
+	  max_sessions: $2
+	  max_tracks: $2
+	  max_subscriptions: $2
+	YAML
+	echo "$file"
+}

@@ -153,6 +153,8 @@ static int worker_start(const char *instance)
 		.workers = segments.workers,
 		.rings = segments.rings,
 		.flows = segments.flows,
+		.limits = segments.limits,
+		.n_limits = segments.n_limits,
 		.usage = segments.usage,
 		.n_workers = 1,
 		.wake_fd = -1,

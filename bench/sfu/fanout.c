@@ -2,7 +2,10 @@
 // from the received frame to the port's transmit queue, once to every watcher. Beside it, in the
 // same rounds, what intel-ipsec-mb alone encrypts. The instance's configuration has one port,
 // net_null0 that receives nothing; no dataplane of it may run.
-//   fanout --config FILE [--rooms N] [--watchers N] [--packet-bytes N] [--profile gcm|cm] [--burst N] [--quick] [--json FILE]
+// Two workers share the watchers of one room; --latency tells how long a packet takes from its arrival to the last of its
+// copies at the port, when packets come at that share of the greatest rate.
+//   fanout --config FILE [--rooms N] [--watchers N] [--packet-bytes N] [--profile gcm|cm] [--burst N] [--workers 1|2]
+//          [--latency PERCENT] [--quick] [--json FILE]
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -12,22 +15,19 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
-#include "bench/blast/flow_plan.h"
-#include "bench/sfu/description.h"
+#include "bench/blast/histogram.h"
+#include "bench/sfu/fanout_source.h"
 #include "bench/sfu/rooms.h"
-#include "bench/sfu/rtp_source.h"
 #include "bench/srtp/raw.h"
 #include "dataplane/contract/shm/grace.h"
-#include "dataplane/contract/wire/ip_udp.h"
 #include "dataplane/eal.h"
 #include "dataplane/segments.h"
 #include "dataplane/sfu/sfu.h"
 #include "dataplane/sfu/shared.h"
 
-#define FRAME_BYTES   1536
-#define HEADERS_BYTES 42 // Ethernet, IPv4, UDP
-#define ROUNDS_MAX    32
-#define FRAMES_MAX    2048 // prepared for one stretch
+#define ROUNDS_MAX 32
+#define FRAMES_MAX 2048 // prepared for one stretch
+#define LAG_PKTS   256  // that the second worker may be behind
 
 struct options {
 	struct rooms_plan plan;
@@ -37,14 +37,8 @@ struct options {
 	uint32_t burst;
 	uint32_t n_rounds;
 	uint32_t round_ms;
-};
-
-// A publisher's own end.
-struct publisher {
-	struct rtp_source source;
-	struct dp_srtp_context *tx;
-	struct ip_endpoint from;
-	uint16_t twcc;
+	uint32_t
+		latency_percent; // of the greatest rate, at which latency is measured; 0 = it is not
 };
 
 struct bench {
@@ -54,136 +48,108 @@ struct bench {
 	struct shm_settings settings;
 	struct dp_shared shared;
 	struct dp_worker *worker;
-	struct dp_srtp *srtp;
-	struct publisher *publishers;
-	struct ip_endpoint listener;
+	struct dp_worker *other; // the second worker, NULL without
+	struct fanout_source source;
 	uint32_t n_frames; // of a stretch
-	uint8_t (*frames)[FRAME_BYTES];
+	uint8_t (*frames)[FANOUT_FRAME_BYTES];
 	uint16_t *frame_bytes;
-	uint32_t next_publisher;
+	uint64_t n_in;            // frames that went in, ever
+	struct histogram latency; // ns
 	struct raw *raw;
 	uint8_t *raw_out[RAW_BURST];
 	double worker_per_s[ROUNDS_MAX];
 	double raw_per_s[ROUNDS_MAX];
 };
 
-static int publishers_start(struct bench *b)
-{
-	const struct rooms_plan *plan = &b->o.plan;
-	struct flow_plan flows = { .n_flows = FLOW_PLAN_FLOWS_MAX };
-
-	b->publishers = calloc(plan->n_rooms, sizeof(*b->publishers));
-	if (!b->publishers || dp_srtp_open(DP_SRTP_ENGINE_AUTO, DP_SRTP_ISA_AUTO, &b->srtp) < 0)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < plan->n_rooms; i++) {
-		struct publisher *p = &b->publishers[i];
-		struct rtp_source_config c = {
-			.is_video = plan->is_video,
-			.n_temporal = 1,
-			.has_twcc = true,
-			.has_audio_level = !plan->is_video,
-			.payload_type = plan->is_video ? LOAD_PT_VP8 : LOAD_PT_OPUS,
-			.ssrc = rooms_ssrc(i),
-			.source = 0, // all are loud at the same time
-			.packet_bytes = b->o.packet_bytes,
-			.frames_per_s = plan->is_video ? 30 : 50,
-			.pkts_per_frame = plan->is_video ? 8 : 1,
-		};
-		uint8_t key[DP_SRTP_KEY_BYTES_MAX];
-		uint8_t salt[DP_SRTP_SALT_BYTES_MAX];
-		struct flow_addresses a;
-		int ret = rtp_source_init(&p->source, &c, 0);
-
-		if (ret < 0)
-			return ret;
-		flow_plan_addresses(&flows, b->rooms.publisher[i], &a);
-		p->from = a.client;
-		b->listener = a.listener;
-		rooms_publisher_key(i, key, salt);
-		ret = dp_srtp_context_create(b->srtp, plan->profile, key, salt, &p->tx);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
-}
-
-// Ethernet, IPv4, UDP without checksum.
-static void headers_write(const struct bench *b, const struct publisher *p, uint32_t udp_bytes,
-			  uint8_t *frame)
-{
-	uint8_t *ip = frame + 14;
-	uint8_t *udp = ip + 20;
-	uint32_t sum = 0;
-
-	memcpy(frame, b->shared.port[0].mac, 6);
-	memcpy(frame + 6, flow_plan_outside_mac, 6);
-	bytes_put_be16(frame + 12, 0x0800);
-	memset(ip, 0, 28);
-	ip[0] = 0x45;
-	bytes_put_be16(ip + 2, (uint16_t)(28 + udp_bytes));
-	ip[8] = 64;
-	ip[9] = 17;
-	memcpy(ip + 12, p->from.address.bytes + 12, 4);
-	memcpy(ip + 16, b->listener.address.bytes + 12, 4);
-	for (uint32_t i = 0; i < 20; i += 2)
-		sum += bytes_get_be16(ip + i);
-	sum = (sum & 0xffff) + (sum >> 16);
-	bytes_put_be16(ip + 10, (uint16_t) ~((sum & 0xffff) + (sum >> 16)));
-	memcpy(udp, &p->from.port_be, 2);
-	memcpy(udp + 2, &b->listener.port_be, 2);
-	bytes_put_be16(udp + 4, (uint16_t)(8 + udp_bytes));
-}
-
-// The next packet of the next publisher, as it would come from the wire.
-static int frame_make(struct bench *b, uint32_t i)
-{
-	struct publisher *p = &b->publishers[b->next_publisher];
-	uint8_t *packet = b->frames[i] + HEADERS_BYTES;
-	struct dp_srtp_protect job = { .context = p->tx,
-				       .packet = packet,
-				       .room_bytes = FRAME_BYTES - HEADERS_BYTES };
-	uint32_t n = rtp_source_write(&p->source, 1000, p->twcc++, packet, &job.header_bytes,
-				      &job.index);
-
-	job.payload = packet + job.header_bytes;
-	job.payload_bytes = (uint16_t)(n - job.header_bytes);
-	if (dp_srtp_protect_burst(&job, 1) != 1)
-		return -EIO;
-	headers_write(b, p, job.protected_bytes, b->frames[i]);
-	b->frame_bytes[i] = (uint16_t)(HEADERS_BYTES + job.protected_bytes);
-	// With one publisher a burst is part of a frame; many publishers come in turn.
-	b->next_publisher = (b->next_publisher + 1) % b->o.plan.n_rooms;
-	return 0;
-}
-
 static int stretch_make(struct bench *b)
 {
 	for (uint32_t i = 0; i < b->n_frames; i++)
-		if (frame_make(b, i) < 0)
+		if ((b->frame_bytes[i] = fanout_source_frame(&b->source, b->frames[i])) == 0)
 			return -EIO;
 	return 0;
 }
 
-// All frames through the worker; nanoseconds.
+// Frames at..at+n through the first worker, as if its port had received them together.
+static bool burst_run(struct bench *b, uint32_t at, uint32_t n)
+{
+	struct rte_mbuf *burst[DP_BURST];
+
+	if (rte_pktmbuf_alloc_bulk(b->shared.pool, burst, n) != 0)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		rte_memcpy(rte_pktmbuf_mtod(burst[i], void *), b->frames[at + i],
+			   b->frame_bytes[at + i]);
+		burst[i]->data_len = b->frame_bytes[at + i];
+		burst[i]->pkt_len = b->frame_bytes[at + i];
+	}
+	dp_worker_burst(b->worker, 0, burst, n);
+	dp_worker_poll(b->worker);
+	b->n_in += n;
+	return true;
+}
+
+// The second worker's last watcher has had all but so many packets.
+static bool is_followed(const struct bench *b, uint64_t lag_pkts)
+{
+	const struct rooms_plan *plan = &b->o.plan;
+	uint32_t last = b->rooms.subscription[plan->n_rooms * plan->n_watchers - 1];
+	const uint64_t *pkts = &b->segments.sfu_state.egress[last].pkts;
+
+	return b->other == NULL || __atomic_load_n(pkts, __ATOMIC_RELAXED) + lag_pkts >= b->n_in;
+}
+
+// All frames through the workers; nanoseconds.
 static uint64_t stretch_run(struct bench *b)
 {
 	uint64_t begin = rte_rdtsc();
 
 	for (uint32_t at = 0; at < b->n_frames; at += b->o.burst) {
-		struct rte_mbuf *burst[DP_BURST];
-
-		if (rte_pktmbuf_alloc_bulk(b->shared.pool, burst, b->o.burst) != 0)
-			continue;
-		for (uint32_t i = 0; i < b->o.burst; i++) {
-			rte_memcpy(rte_pktmbuf_mtod(burst[i], void *), b->frames[at + i],
-				   b->frame_bytes[at + i]);
-			burst[i]->data_len = b->frame_bytes[at + i];
-			burst[i]->pkt_len = b->frame_bytes[at + i];
-		}
-		dp_worker_burst(b->worker, 0, burst, b->o.burst);
-		dp_worker_poll(b->worker);
+		while (!is_followed(b, LAG_PKTS))
+			dp_worker_poll(b->worker);
+		burst_run(b, at, b->o.burst);
 	}
+	while (!is_followed(b, 0))
+		dp_worker_poll(b->worker);
 	return (uint64_t)((double)(rte_rdtsc() - begin) * 1e9 / (double)rte_get_tsc_hz());
+}
+
+// Publishers' packets come one by one at a fixed rate, whether the worker is ready or not; each
+// counts until all its copies are at the port. Returns nothing but what b->latency holds.
+static void latency_run(struct bench *b, double in_per_s, uint32_t ms)
+{
+	double ns_per_tsc = 1e9 / (double)rte_get_tsc_hz();
+	uint64_t step = (uint64_t)((double)rte_get_tsc_hz() / in_per_s);
+	uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * ms;
+	uint64_t due = rte_rdtsc();
+	uint32_t at = 0;
+
+	for (uint64_t now = due; now < end; now = rte_rdtsc()) {
+		uint32_t n = 0;
+		uint64_t done;
+
+		if (now < due) {
+			dp_worker_poll(b->worker);
+			continue;
+		}
+		while (n < DP_BURST && at + n < b->n_frames && due + n * step <= now)
+			n++;
+		burst_run(b, at, n);
+		done = rte_rdtsc();
+		for (uint32_t i = 0; i < n; i++)
+			histogram_add(&b->latency,
+				      (uint64_t)((double)(done - due - i * step) * ns_per_tsc));
+		due += n * step;
+		at += n;
+		if (at == b->n_frames) {
+			// New packets are made while the clock stands still.
+			at = 0;
+			if (stretch_make(b) < 0)
+				return;
+			done = rte_rdtsc() - done;
+			due += done;
+			end += done;
+		}
+	}
 }
 
 static uint64_t sent_pkts(const struct bench *b)
@@ -233,6 +199,9 @@ static int worker_run(struct bench *b, uint32_t ms, double *per_s)
 		ns += stretch_run(b);
 		n_in += b->n_frames;
 	}
+	// What the second worker counted is at the port a moment later.
+	for (uint32_t i = 0; i < 1000 && port_pkts(b) - port_before < sent_pkts(b) - before; i++)
+		dp_worker_poll(b->worker);
 	n_out = sent_pkts(b) - before;
 	*per_s = (double)n_out * 1e9 / (double)ns;
 	// Every packet to every watcher, and out of the port; RTCP comes on top there.
@@ -275,17 +244,31 @@ static int worker_start(struct bench *b, const char *instance)
 		.rings = b->segments.rings,
 		.flows = b->segments.flows,
 		.usage = b->segments.usage,
-		.n_workers = 1,
+		.limits = b->segments.limits,
+		.n_limits = b->segments.n_limits,
+		.n_workers = b->o.plan.n_workers,
 		.wake_fd = -1,
 	};
 	b->shared.pool = dp_port_pool_create(&b->settings, &err);
-	if (b->shared.pool == NULL || dp_port_open(&b->shared.port[0], &b->settings.port[0], 0, 1,
-						   "/nonexistent", b->shared.pool, &err) < 0)
+	if (b->shared.pool == NULL ||
+	    dp_port_open(&b->shared.port[0], &b->settings.port[0], 0, b->o.plan.n_workers,
+			 "/nonexistent", b->shared.pool, &err) < 0)
 		goto fail;
 	b->shared.n_ports = 1;
-	if (dp_sfu_shared_create(&b->segments, 1, 0, &b->shared.sfu) < 0 ||
+	if (dp_sfu_shared_create(&b->segments, b->o.plan.n_workers, 0, &b->shared.sfu) < 0 ||
 	    dp_worker_create(&b->shared, 0, &b->worker) < 0)
 		goto fail;
+	if (b->o.plan.n_workers == 2) {
+		uint32_t first = rte_get_next_lcore(-1, 1, 0);
+		rte_cpuset_t cpus = rte_lcore_cpuset(first);
+
+		// The first is run here, on its own CPU.
+		if (dp_worker_create(&b->shared, 1, &b->other) < 0 ||
+		    rte_thread_set_affinity(&cpus) < 0 ||
+		    rte_eal_remote_launch(dp_worker_run, b->other,
+					  rte_get_next_lcore(first, 1, 0)) < 0)
+			goto fail;
+	}
 	return 0;
 fail:
 	fprintf(stderr, "fanout: %s\n", err.text);
@@ -305,7 +288,11 @@ static int bench_prepare(struct bench *b)
 	b->raw = raw_open(b->o.plan.profile, b->o.plan.n_rooms * b->o.plan.n_watchers);
 	for (uint32_t i = 0; i < RAW_BURST; i++)
 		b->raw_out[i] = aligned_alloc(64, 2048);
-	return b->frames && b->frame_bytes && publishers_start(b) == 0 ? 0 : -ENOMEM;
+	return b->frames && b->frame_bytes &&
+			       fanout_source_open(&b->source, &b->rooms, b->o.packet_bytes,
+						  b->shared.port[0].mac) == 0
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int by_size(const void *a, const void *b)
@@ -341,23 +328,34 @@ static int bench_report(const struct bench *b)
 		least = i == 0 || ratios[i] < least ? ratios[i] : least;
 		most = ratios[i] > most ? ratios[i] : most;
 	}
-	printf("%4u x %4u, %4u bytes, %-26s %7.3f Mpps %6.2f Gb/s, raw %7.3f Mpps, ratio %.3f\n",
-	       o->plan.n_rooms, o->plan.n_watchers, o->packet_bytes, profile, rate / 1e6,
-	       rate * o->packet_bytes * 8 / 1e9, raw / 1e6, median(ratios, o->n_rounds));
+	printf("%u workers, %4u x %4u, %4u bytes, %-26s %7.3f Mpps %6.2f Gb/s, raw %7.3f Mpps, "
+	       "ratio %.3f\n",
+	       o->plan.n_workers, o->plan.n_rooms, o->plan.n_watchers, o->packet_bytes, profile,
+	       rate / 1e6, rate * o->packet_bytes * 8 / 1e9, raw / 1e6,
+	       median(ratios, o->n_rounds));
+	if (o->latency_percent)
+		printf("latency at %u %% of it: p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n",
+		       o->latency_percent, (double)histogram_quantile(&b->latency, 0.5) / 1e3,
+		       (double)histogram_quantile(&b->latency, 0.99) / 1e3,
+		       (double)histogram_quantile(&b->latency, 0.999) / 1e3);
 	if (!o->json)
 		return 0;
 	f = fopen(o->json, "w");
 	if (!f)
 		return -errno;
 	fprintf(f,
-		"{\"rooms\":%u,\"watchers\":%u,\"packet_bytes\":%u,\"profile\":\"%s\",\"engine\":"
+		"{\"workers\":%u,\"rooms\":%u,\"watchers\":%u,\"packet_bytes\":%u,\"profile\":\"%"
+		"s\",\"engine\":"
 		"\"%s\","
 		"\"pkts_per_sec\":%.0f,\"bits_per_sec\":%.0f,\"raw_pkts_per_sec\":%.0f,\"ratio\":%."
 		"4f,"
-		"\"ratio_min\":%.4f,\"ratio_max\":%.4f,\"rounds\":%u}\n",
-		o->plan.n_rooms, o->plan.n_watchers, o->packet_bytes, profile,
-		dp_srtp_engine_for(b->srtp, o->plan.profile), rate, rate * o->packet_bytes * 8, raw,
-		median(ratios, o->n_rounds), least, most, o->n_rounds);
+		"\"ratio_min\":%.4f,\"ratio_max\":%.4f,\"rounds\":%u,"
+		"\"latency_percent\":%u,\"p50_ns\":%lu,\"p99_ns\":%lu,\"p999_ns\":%lu}\n",
+		o->plan.n_workers, o->plan.n_rooms, o->plan.n_watchers, o->packet_bytes, profile,
+		dp_srtp_engine_for(b->source.srtp, o->plan.profile), rate,
+		rate * o->packet_bytes * 8, raw, median(ratios, o->n_rounds), least, most,
+		o->n_rounds, o->latency_percent, histogram_quantile(&b->latency, 0.5),
+		histogram_quantile(&b->latency, 0.99), histogram_quantile(&b->latency, 0.999));
 	return fclose(f) == 0 ? 0 : -errno;
 }
 
@@ -371,7 +369,14 @@ static int bench_run(struct bench *b)
 		ret = worker_run(b, b->o.round_ms, &b->worker_per_s[i]);
 		b->raw_per_s[i] = (b->raw_per_s[i] + raw_run(b, b->o.round_ms / 2)) / 2;
 	}
-	return ret < 0 ? ret : bench_report(b);
+	if (ret < 0)
+		return ret;
+	if (b->o.latency_percent)
+		latency_run(b,
+			    median(b->worker_per_s, b->o.n_rounds) / b->o.plan.n_watchers *
+				    b->o.latency_percent / 100,
+			    b->o.n_rounds * b->o.round_ms);
+	return bench_report(b);
 }
 
 static int options_read(int argc, char **argv, struct options *o)
@@ -383,6 +388,8 @@ static int options_read(int argc, char **argv, struct options *o)
 		{ "packet-bytes", required_argument, NULL, 's' },
 		{ "profile", required_argument, NULL, 'p' },
 		{ "burst", required_argument, NULL, 'b' },
+		{ "workers", required_argument, NULL, 'n' },
+		{ "latency", required_argument, NULL, 'l' },
 		{ "quick", no_argument, NULL, 'q' },
 		{ "json", required_argument, NULL, 'j' },
 		{ 0 },
@@ -390,7 +397,10 @@ static int options_read(int argc, char **argv, struct options *o)
 	int opt;
 
 	*o = (struct options){
-		.plan = { .n_rooms = 1, .n_watchers = 100, .profile = DP_SRTP_AEAD_AES_128_GCM },
+		.plan = { .n_rooms = 1,
+			  .n_watchers = 100,
+			  .n_workers = 1,
+			  .profile = DP_SRTP_AEAD_AES_128_GCM },
 		.packet_bytes = 1200,
 		.burst = 8,
 		.n_rounds = 9,
@@ -407,6 +417,10 @@ static int options_read(int argc, char **argv, struct options *o)
 			o->packet_bytes = (uint16_t)strtoul(optarg, NULL, 10);
 		else if (opt == 'b')
 			o->burst = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (opt == 'n')
+			o->plan.n_workers = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (opt == 'l')
+			o->latency_percent = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (opt == 'j')
 			o->json = optarg;
 		else if (opt == 'p' && strcmp(optarg, "cm") == 0)
@@ -417,6 +431,10 @@ static int options_read(int argc, char **argv, struct options *o)
 			return -EINVAL;
 	}
 	o->plan.is_video = o->packet_bytes >= 400;
+	// Two share one room; latency is told of one.
+	if (o->plan.n_workers == 0 || o->plan.n_workers > 2 || o->latency_percent > 100 ||
+	    (o->plan.n_workers == 2 && (o->plan.n_rooms != 1 || o->latency_percent != 0)))
+		return -EINVAL;
 	return o->config && o->plan.n_rooms && o->plan.n_watchers && o->burst &&
 			       o->burst <= DP_BURST && optind == argc
 		       ? 0
@@ -434,7 +452,9 @@ int main(int argc, char **argv)
 		fprintf(stderr,
 			"usage: fanout --config FILE [--rooms N] [--watchers N] [--packet-bytes "
 			"N]\n"
-			"              [--profile gcm|cm] [--burst N] [--quick] [--json FILE]\n");
+			"              [--profile gcm|cm] [--burst N] [--workers 1|2] [--latency "
+			"PERCENT]\n"
+			"              [--quick] [--json FILE]\n");
 		return 2;
 	}
 	if (config_load(b.o.config, &config, error, sizeof(error)) < 0) {
@@ -451,6 +471,8 @@ int main(int argc, char **argv)
 		ret = bench_run(&b);
 		shm_grace_leave(b.worker->state);
 	}
+	__atomic_store_n(&b.shared.stop, 1, __ATOMIC_RELEASE);
+	rte_eal_mp_wait_lcore();
 	rooms_close(&b.rooms);
 	config_free(config);
 	return ret < 0 ? 1 : 0;

@@ -126,6 +126,12 @@ static int watcher_add(struct rooms *r, uint32_t room, uint32_t watcher)
 	return 0;
 }
 
+// The first watcher of a room that is a worker's.
+static uint32_t first_of_worker(const struct rooms_plan *plan, uint32_t worker_idx)
+{
+	return plan->n_watchers * worker_idx / plan->n_workers;
+}
+
 int rooms_write(struct rooms *r, const struct rooms_plan *plan, const struct config *config)
 {
 	char error[TABLE_WRITER_ERROR_BYTES];
@@ -148,10 +154,14 @@ int rooms_write(struct rooms *r, const struct rooms_plan *plan, const struct con
 		ret = publisher_add(r, room);
 		for (uint32_t w = 0; w < plan->n_watchers && ret == 0; w++)
 			ret = watcher_add(r, room, w);
-		if (ret == 0)
-			ret = table_writer_list_set(&r->writer, r->track[room], 0,
-						    r->subscription + room * plan->n_watchers,
-						    plan->n_watchers);
+		for (uint32_t i = 0; i < plan->n_workers && ret == 0; i++) {
+			uint32_t first = first_of_worker(plan, i);
+
+			ret = table_writer_list_set(&r->writer, r->track[room], i,
+						    r->subscription + room * plan->n_watchers +
+							    first,
+						    first_of_worker(plan, i + 1) - first);
+		}
 	}
 	if (ret < 0)
 		fprintf(stderr, "rooms: the tables are full; raise sfu.max_sessions\n");
@@ -159,7 +169,7 @@ int rooms_write(struct rooms *r, const struct rooms_plan *plan, const struct con
 }
 
 static void client_settle(const struct rooms *r, const struct shm_sfu_state_view *state,
-			  uint32_t idx)
+			  uint32_t idx, uint32_t worker_idx)
 {
 	const struct shm_sfu_view *v = table_writer_sfu_view(&r->writer);
 	struct flow_plan plan = { .n_flows = FLOW_PLAN_FLOWS_MAX };
@@ -174,8 +184,17 @@ static void client_settle(const struct rooms *r, const struct shm_sfu_state_view
 	st->l2_word = shm_neighbour_word(flow_plan_outside_mac, 0, 0);
 	st->phase = SHM_SFU_NOMINATED;
 	st->srtp_generation = table_writer_srtp_generation(&r->writer, idx);
-	st->owner = 1;
+	st->owner = worker_idx + 1;
 	__atomic_store_n(&st->serial, v->transport[idx].serial, __ATOMIC_RELEASE);
+}
+
+static uint32_t worker_of(const struct rooms_plan *plan, uint32_t watcher)
+{
+	uint32_t i = 0;
+
+	while (watcher >= first_of_worker(plan, i + 1))
+		i++;
+	return i;
 }
 
 void rooms_settle(const struct rooms *r, const struct shm_sfu_state_view *state)
@@ -183,13 +202,13 @@ void rooms_settle(const struct rooms *r, const struct shm_sfu_state_view *state)
 	const struct shm_sfu_view *v = table_writer_sfu_view(&r->writer);
 
 	for (uint32_t room = 0; room < r->plan.n_rooms; room++)
-		client_settle(r, state, r->publisher[room]);
+		client_settle(r, state, r->publisher[room], 0);
 	for (uint32_t i = 0; i < r->plan.n_rooms * r->plan.n_watchers; i++) {
 		uint32_t idx = r->subscription[i];
 		uint32_t transport_idx = v->subscription[idx].transport_idx;
 		struct shm_sfu_egress_state *e = &state->egress[idx];
 
-		client_settle(r, state, transport_idx);
+		client_settle(r, state, transport_idx, worker_of(&r->plan, i % r->plan.n_watchers));
 		e->next_index = 1;
 		e->next_rtx_index = 1;
 		e->spatial = 0xff;

@@ -1,5 +1,5 @@
 // Rooms of a bench instance, written into its tables as if everybody had joined: publishers and
-// watchers with keys, addresses and a fan-out list, all owned by the first worker. For benches of
+// watchers with keys, addresses and fan-out lists. For benches of
 // the worker without control plane, clients and wire. One thread; before the dataplane's part of
 // the process starts.
 #ifndef TP_BENCH_SFU_ROOMS_H
@@ -15,8 +15,10 @@
 struct rooms_plan {
 	uint32_t n_rooms;    // one publisher each
 	uint32_t n_watchers; // of each
-	uint32_t profile;    // enum dp_srtp_profile
-	bool is_video;       // VP8; else opus
+	uint32_t
+		n_workers; // that share them: the last ones are the last worker's; publishers are the first's
+	uint32_t profile; // enum dp_srtp_profile
+	bool is_video;    // VP8; else opus
 };
 
 struct rooms {
