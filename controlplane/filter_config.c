@@ -37,14 +37,19 @@ void filter_config_apply(struct engine *e)
 		.answer_binding = config->filter_answers_stun,
 		.rate_per_sec = config->filter_stun_per_source_per_sec,
 		.rate_burst = config->filter_stun_burst_pkts,
+		.answer_credit_bytes = config->filter_answer_credit_bytes,
 	};
 	struct xdp_filter_error why = { 0 };
 
 	if (e->filter == NULL)
 		return;
 	for (uint32_t i = 0; i < config->n_listeners && i < SHM_LISTENERS_MAX; i++) {
+		const struct config_listener *l = &config->listeners[i];
+
 		listeners[filter.n_listeners++] = (struct xdp_filter_config_listener){
-			.endpoint = config->listeners[i].endpoint,
+			.endpoint = l->endpoint,
+			.other = l->has_other ? config->listeners[l->other_idx].endpoint
+					      : (struct ip_endpoint){ .port_be = 0 },
 			// Channel numbers above RFC 8656's look like what RFC 9443 gives to QUIC. Checks
 			// of ICE are STUN requests that only the worker can answer, and the filter leaves
 			// all that carry a USERNAME to it.

@@ -157,7 +157,9 @@ static int settings_build(const struct table_writer *w, const struct config *con
 		out->local[ret].port_idx = port_of_address(config, interfaces, &e->address);
 		out->listener[i].local_idx = (uint8_t)ret;
 		out->listener[i].port_be = e->port_be;
-		out->listener[i].other_idx = SHM_LISTENER_NONE;
+		out->listener[i].other_idx = config->listeners[i].has_other
+						     ? config->listeners[i].other_idx
+						     : SHM_LISTENER_NONE;
 	}
 	for (uint32_t i = 0; i < config->n_relays; i++) {
 		const struct ip_address *a = &config->relays[i].address;

@@ -32,6 +32,8 @@ struct config_listener {
 	struct ip_endpoint endpoint; // transport is UDP
 	uint8_t realm_idx;           // 0 = the default realm, else realms[realm_idx - 1]
 	uint32_t file_idx;           // its place in `listeners` of the file
+	bool has_other;              // for NAT behaviour discovery (RFC 5780):
+	uint8_t other_idx;           // the listener with other address and other port
 };
 
 // A listener for clients over TCP or TLS.
@@ -189,6 +191,7 @@ struct config {
 		filter_stun_per_source_per_sec; // XDP: STUN requests per source prefix; 0 = no limit
 	uint32_t filter_stun_burst_pkts;
 	bool filter_answers_stun;
+	uint32_t filter_answer_credit_bytes; // 0 = no limit
 
 	struct config_sfu sfu;
 	struct config_http http;

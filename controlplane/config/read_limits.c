@@ -1,17 +1,18 @@
 // Reads lifetimes, quotas, table sizes and rates. Main thread.
 #include "controlplane/config/reader.h"
 
-#define LIFETIME_MAX_S       3600
-#define LIFETIME_LOWEST_S    600 // RFC 8656 §7.2: no allocation lives shorter
-#define LIFETIME_HIGHEST_S   86400
-#define MAX_ALLOCATIONS      65536
-#define MAX_ALLOCATIONS_MOST 4194304
-#define MAX_FLOWS            262144
-#define MAX_FLOWS_MOST       8388608
-#define PUNT_PER_SEC         2000 // 50 clients behind one address that all allocate at once
-#define PUNT_BURST_PKTS      4000
-#define FILTER_STUN_PER_SEC  20000
-#define RATE_MOST            1000000000
+#define LIFETIME_MAX_S             3600
+#define LIFETIME_LOWEST_S          600 // RFC 8656 §7.2: no allocation lives shorter
+#define LIFETIME_HIGHEST_S         86400
+#define MAX_ALLOCATIONS            65536
+#define MAX_ALLOCATIONS_MOST       4194304
+#define MAX_FLOWS                  262144
+#define MAX_FLOWS_MOST             8388608
+#define PUNT_PER_SEC               2000 // 50 clients behind one address that all allocate at once
+#define PUNT_BURST_PKTS            4000
+#define FILTER_ANSWER_CREDIT_BYTES 4096 // as the worker's
+#define FILTER_STUN_PER_SEC        20000
+#define RATE_MOST                  1000000000
 
 static int read_tables(struct config_reader *r)
 {
@@ -75,8 +76,13 @@ static int read_rates(struct config_reader *r)
 		return ret;
 	config_at(r, "limits.filter_stun_burst");
 	burst = c->filter_stun_per_source_per_sec;
-	return config_number(r, f->filter_stun_burst, burst > 0 ? burst : 1, 1, 2u * RATE_MOST,
-			     &c->filter_stun_burst_pkts);
+	ret = config_number(r, f->filter_stun_burst, burst > 0 ? burst : 1, 1, 2u * RATE_MOST,
+			    &c->filter_stun_burst_pkts);
+	if (ret < 0)
+		return ret;
+	config_at(r, "limits.filter_answer_credit_bytes");
+	return config_number(r, f->filter_answer_credit_bytes, FILTER_ANSWER_CREDIT_BYTES, 0,
+			     1000000000, &c->filter_answer_credit_bytes);
 }
 
 int config_read_limits(struct config_reader *r)

@@ -50,10 +50,11 @@ bool config_is_stream_listener(const struct file_listener *l);
 int config_read_names(struct config_reader *r);       // instance, realm, software_attribute
 int config_read_credentials(struct config_reader *r); // users, rest_secrets, nonce_secret
 int config_read_redis(struct config_reader *r);
-int config_read_realms(struct config_reader *r);    // beside the default one
-int config_read_listeners(struct config_reader *r); // behind realms
-int config_read_relay(struct config_reader *r);     // behind listeners
-int config_read_peers(struct config_reader *r);     // behind realms
+int config_read_realms(struct config_reader *r);        // beside the default one
+int config_read_listeners(struct config_reader *r);     // behind realms
+int config_read_relay(struct config_reader *r);         // behind listeners
+int config_read_nat_discovery(struct config_reader *r); // behind listeners
+int config_read_peers(struct config_reader *r);         // behind realms
 int config_read_workers(struct config_reader *r);
 int config_read_ports(struct config_reader *r);  // behind workers
 int config_read_limits(struct config_reader *r); // lifetime, quota, tables, limits, filter

@@ -142,6 +142,8 @@ static const cyaml_schema_field_t limits_fields[] = {
 	OPTIONAL_NUMBER("filter_stun_per_source_per_second", struct file_limits,
 			filter_stun_per_source_per_second),
 	OPTIONAL_NUMBER("filter_stun_burst", struct file_limits, filter_stun_burst),
+	OPTIONAL_NUMBER("filter_answer_credit_bytes", struct file_limits,
+			filter_answer_credit_bytes),
 	CYAML_FIELD_END,
 };
 
@@ -150,6 +152,16 @@ static const cyaml_schema_field_t filter_fields[] = {
 			     struct file_filter, answer_stun),
 	CYAML_FIELD_END,
 };
+
+static const cyaml_schema_field_t nat_discovery_fields[] = {
+	NEEDED_TEXT("address", struct file_nat_discovery, address),
+	OPTIONAL_NUMBER("port", struct file_nat_discovery, port),
+	NEEDED_TEXT("alternate_address", struct file_nat_discovery, alternate_address),
+	OPTIONAL_NUMBER("alternate_port", struct file_nat_discovery, alternate_port),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t nat_discovery_entry = { CYAML_VALUE_MAPPING(
+	CYAML_FLAG_DEFAULT, struct file_nat_discovery, nat_discovery_fields) };
 
 static const cyaml_schema_field_t sfu_fields[] = {
 	OPTIONAL_NUMBER("max_sessions", struct file_sfu, max_sessions),
@@ -222,6 +234,8 @@ static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_BLOCK("tables", struct file_config, tables, tables_fields),
 	OPTIONAL_BLOCK("limits", struct file_config, limits, limits_fields),
 	OPTIONAL_BLOCK("filter", struct file_config, filter, filter_fields),
+	OPTIONAL_LIST("nat_discovery", struct file_config, nat_discovery, n_nat_discovery,
+		      &nat_discovery_entry, LIST_MAX),
 	OPTIONAL_BLOCK("sfu", struct file_config, sfu, sfu_fields),
 	OPTIONAL_BLOCK("http", struct file_config, http, http_fields),
 	OPTIONAL_LIST("realms", struct file_config, realms, n_realms, &realm_entry, LIST_MAX),

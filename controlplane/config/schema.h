@@ -106,6 +106,7 @@ struct file_limits {
 	uint32_t *punt_burst;
 	uint32_t *filter_stun_per_source_per_second;
 	uint32_t *filter_stun_burst;
+	uint32_t *filter_answer_credit_bytes;
 };
 
 struct file_filter {
@@ -150,6 +151,13 @@ struct file_http {
 	char *redirect;
 };
 
+struct file_nat_discovery {
+	char *address;
+	uint32_t *port;
+	char *alternate_address;
+	uint32_t *alternate_port;
+};
+
 struct file_config {
 	char *instance;
 	char *realm;
@@ -175,6 +183,8 @@ struct file_config {
 	struct file_tables *tables;
 	struct file_limits *limits;
 	struct file_filter *filter;
+	struct file_nat_discovery *nat_discovery;
+	uint32_t n_nat_discovery;
 	struct file_sfu *sfu;
 	struct file_http *http;
 	struct file_realm *realms;
