@@ -250,6 +250,10 @@ void turn_dtls_receive(struct turn_dtls *d, uint32_t worker_idx, const struct sh
 	struct turn_dtls_hello hello;
 
 	d->stats.n_records_in++;
+	if (n_bytes < TURN_DTLS_RECORD_BYTES) {
+		d->stats.n_ignored++;
+		return;
+	}
 	memcpy(ends.client.address.bytes, in->remote_address, 16);
 	ends.client.port_be = in->remote_port_be;
 	a = turn_dtls_find(d, &ends);

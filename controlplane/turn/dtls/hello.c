@@ -6,7 +6,6 @@
 #include "dataplane/contract/wire/bytes.h"
 #include "dataplane/contract/wire/challenge.h"
 
-#define RECORD_BYTES         13
 #define HANDSHAKE_BYTES      12
 #define CONTENT_HANDSHAKE    22
 #define CLIENT_HELLO         1
@@ -16,15 +15,15 @@
 bool turn_dtls_hello_parse(const uint8_t *datagram, size_t n_bytes, struct turn_dtls_hello *out)
 {
 	struct bytes_reader r = bytes_reader_init(datagram, n_bytes);
-	const uint8_t *record = bytes_take(&r, RECORD_BYTES);
+	const uint8_t *record = bytes_take(&r, TURN_DTLS_RECORD_BYTES);
 	const uint8_t *handshake, *field;
 
 	// DTLS 1.0 stands in the record of a first ClientHello, for old servers.
 	if (record == NULL || record[0] != CONTENT_HANDSHAKE || record[1] != 0xfe ||
 	    (record[2] != 0xff && record[2] != 0xfd) || bytes_get_be16(record + 3) != 0 ||
-	    bytes_get_be16(record + 11) > n_bytes - RECORD_BYTES)
+	    bytes_get_be16(record + 11) > n_bytes - TURN_DTLS_RECORD_BYTES)
 		return false;
-	r = bytes_reader_init(record + RECORD_BYTES, bytes_get_be16(record + 11));
+	r = bytes_reader_init(record + TURN_DTLS_RECORD_BYTES, bytes_get_be16(record + 11));
 	handshake = bytes_take(&r, HANDSHAKE_BYTES);
 	// fragment_offset is 0.
 	if (handshake == NULL || handshake[0] != CLIENT_HELLO || handshake[6] != 0 ||

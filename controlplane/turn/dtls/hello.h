@@ -12,11 +12,12 @@
 
 #include "dataplane/contract/wire/address.h"
 
+#define TURN_DTLS_RECORD_BYTES 13 // a record's header
 #define TURN_DTLS_RANDOM_BYTES 32
 #define TURN_DTLS_COOKIE_BYTES 16
 #define TURN_DTLS_SECRET_BYTES 16
 // Record and handshake header, version, length of the cookie, cookie: less than any ClientHello has.
-#define TURN_DTLS_VERIFY_BYTES (13 + 12 + 2 + 1 + TURN_DTLS_COOKIE_BYTES)
+#define TURN_DTLS_VERIFY_BYTES (TURN_DTLS_RECORD_BYTES + 12 + 2 + 1 + TURN_DTLS_COOKIE_BYTES)
 // A cookie is accepted in the period in which it was made and in the next one.
 #define TURN_DTLS_COOKIE_NS (30ull * 1000000000ull)
 

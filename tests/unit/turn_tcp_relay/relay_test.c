@@ -1,0 +1,764 @@
+// TCP relaying (RFC 6062) without sockets: the test plays them.
+#include <errno.h>
+#include <string.h>
+
+#include "controlplane/turn/tcp_relay/connections.h"
+#include "controlplane/turn/tcp_relay/tcp_relay.h"
+#include "tests/unit/controlplane/turn_rig.h"
+
+#define PEER        "192.0.2.77:7000"
+#define CONNECTIONS 8
+#define PER_CLIENT  4
+
+struct tcp_rig {
+	struct rig rig;
+	struct turn_tcp_relay *relay;
+	uint32_t n_listening;
+	struct ip_endpoint listening; // the last one
+	int listen_result;
+	int connect_result;
+	uint32_t connecting; // the last one
+	struct ip_endpoint connect_from, connect_to;
+	int join_result;
+	uint32_t joined; // the last one
+	uint32_t joined_stream;
+	uint32_t n_closed;
+	uint32_t closed; // the last one
+	uint32_t n_sent;
+	uint32_t sent_stream; // of the last one
+	struct rig_answer sent;
+};
+
+static int io_listen(void *arg, uint32_t allocation_idx, const struct ip_endpoint *relayed)
+{
+	struct tcp_rig *t = arg;
+
+	if (t->listen_result < 0)
+		return t->listen_result;
+	t->n_listening++;
+	t->listening = *relayed;
+	return 0;
+}
+
+static void io_unlisten(void *arg, uint32_t allocation_idx)
+{
+	struct tcp_rig *t = arg;
+
+	t->n_listening--;
+}
+
+static int io_connect(void *arg, uint32_t connection, const struct ip_endpoint *relayed,
+		      const struct ip_endpoint *peer)
+{
+	struct tcp_rig *t = arg;
+
+	t->connecting = connection;
+	t->connect_from = *relayed;
+	t->connect_to = *peer;
+	return t->connect_result;
+}
+
+static int io_join(void *arg, uint32_t connection, uint32_t stream_idx, uint32_t stream_serial)
+{
+	struct tcp_rig *t = arg;
+
+	t->joined = connection;
+	t->joined_stream = stream_idx;
+	return t->join_result;
+}
+
+static void io_close(void *arg, uint32_t connection)
+{
+	struct tcp_rig *t = arg;
+
+	t->n_closed++;
+	t->closed = connection;
+}
+
+static void io_send(void *arg, uint32_t stream_idx, uint32_t stream_serial, const uint8_t *message,
+		    size_t n_bytes)
+{
+	struct tcp_rig *t = arg;
+	struct stun_attr code;
+	struct stun_view v;
+
+	t->n_sent++;
+	t->sent_stream = stream_idx;
+	memset(&t->sent, 0, sizeof(t->sent));
+	cr_assert_leq(n_bytes, sizeof(t->sent.bytes));
+	memcpy(t->sent.bytes, message, n_bytes);
+	t->sent.length_bytes = n_bytes;
+	cr_assert_eq(stun_parse(t->sent.bytes, n_bytes, &v), STUN_OK);
+	t->sent.type = v.type;
+	if (stun_attr_find(&v, STUN_ATTR_ERROR_CODE, &code))
+		t->sent.code = (uint16_t)((code.value[2] & 7) * 100 + code.value[3]);
+}
+
+static void open_tcp(struct tcp_rig *t, struct config *config)
+{
+	const struct turn_tcp_limits limits = { .connections = CONNECTIONS,
+						.per_allocation = PER_CLIENT };
+	const struct turn_tcp_io io = {
+		.arg = t,
+		.listen = io_listen,
+		.unlisten = io_unlisten,
+		.connect = io_connect,
+		.join = io_join,
+		.close = io_close,
+		.send = io_send,
+	};
+
+	memset(t, 0, sizeof(*t));
+	if (config == NULL) {
+		config = rig_config();
+		rig_config_add_rule(config, "192.0.2.0/24", SHM_PEER_ALLOW);
+	}
+	rig_open(&t->rig, config);
+	cr_assert_eq(turn_tcp_relay_new(t->rig.engine.turn, &io, &limits, &t->relay), 0);
+}
+
+static void close_tcp(struct tcp_rig *t)
+{
+	turn_tcp_relay_free(t->relay);
+	rig_close(&t->rig);
+}
+
+static struct rig_client stream_client(uint32_t stream_idx, uint8_t transport, const char *user,
+				       const char *password)
+{
+	char endpoint[32];
+	struct rig_client c;
+
+	snprintf(endpoint, sizeof(endpoint), "203.0.113.9:%u", 10000 + stream_idx);
+	c = rig_client(endpoint, user, password);
+	c.transport = transport;
+	c.stream_idx = stream_idx;
+	c.stream_serial = 1;
+	return c;
+}
+
+static struct rig_client tcp_client(uint32_t stream_idx)
+{
+	return stream_client(stream_idx, SHM_TRANSPORT_TCP, "lab", RIG_PASSWORD);
+}
+
+static void begin_allocate(struct rig_request *q, struct rig_client *c)
+{
+	rig_begin(q, c, TURN_ALLOCATE_REQUEST);
+	rig_add_u32(q, TURN_ATTR_REQUESTED_TRANSPORT, (uint32_t)TURN_TRANSPORT_TCP << 24);
+}
+
+static struct rig_answer allocate_tcp(struct tcp_rig *t, struct rig_client *c)
+{
+	struct rig_request q;
+
+	begin_allocate(&q, c);
+	return rig_send(&t->rig, c, &q);
+}
+
+static struct rig_answer ask_connect(struct tcp_rig *t, struct rig_client *c, const char *peer)
+{
+	struct rig_request q;
+
+	rig_begin(&q, c, TURN_CONNECT_REQUEST);
+	if (peer != NULL)
+		rig_add_peer(&q, peer);
+	return rig_send(&t->rig, c, &q);
+}
+
+static struct rig_answer ask_bind(struct tcp_rig *t, struct rig_client *c, uint32_t id)
+{
+	struct rig_request q;
+
+	rig_begin(&q, c, TURN_CONNECTION_BIND_REQUEST);
+	rig_add_u32(&q, TURN_ATTR_CONNECTION_ID, id);
+	return rig_send(&t->rig, c, &q);
+}
+
+// Connects to a peer; the CONNECTION-ID.
+static uint32_t connected(struct tcp_rig *t, struct rig_client *c, const char *peer)
+{
+	cr_assert_eq(ask_connect(t, c, peer).length_bytes, 0);
+	turn_tcp_relay_connected(t->relay, t->connecting, t->rig.now_ns);
+	cr_assert_eq(t->sent.type, TURN_CONNECT_REQUEST | STUN_CLASS_SUCCESS);
+	cr_assert_eq(t->sent_stream, c->stream_idx);
+	return rig_get_u32(&t->sent, TURN_ATTR_CONNECTION_ID);
+}
+
+// ---- §5.1
+
+Test(turn_tcp, rfc6062_5_1_allocate_listens_on_the_relayed_address)
+{
+	struct rig_client c = tcp_client(1);
+	struct ip_endpoint relayed;
+	struct rig_answer a;
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	a = allocate_tcp(&t, &c);
+	cr_assert_eq(a.type, TURN_ALLOCATE_REQUEST | STUN_CLASS_SUCCESS);
+	relayed = rig_get_address(&a, TURN_ATTR_XOR_RELAYED_ADDRESS);
+	cr_assert_eq(t.n_listening, 1);
+	cr_assert(ip_endpoint_equal(&relayed, &t.listening));
+	cr_assert_eq(turn_tcp_relay_counter(t.relay, TURN_TCP_COUNTER_ALLOCATED), 1);
+	// The same request once more is answered alike, and listens no second time.
+	cr_assert_eq(rig_refresh(&t.rig, &c, 0).code, 0);
+	cr_assert_eq(t.n_listening, 0);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_1_ipv6)
+{
+	struct rig_client c = tcp_client(1);
+	struct rig_request q;
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	begin_allocate(&q, &c);
+	rig_add_u32(&q, TURN_ATTR_REQUESTED_ADDRESS_FAMILY, (uint32_t)STUN_FAMILY_IPV6 << 24);
+	cr_assert_eq(rig_send(&t.rig, &c, &q).code, 0);
+	cr_assert_not(ip_address_is_v4(&t.listening.address));
+	cr_assert_eq(ask_connect(&t, &c, "[2001:4860::77]:7000").length_bytes, 0);
+	cr_assert_eq(ask_connect(&t, &c, PEER).code, 443);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_1_only_over_tcp_and_tls)
+{
+	const uint8_t good[] = { SHM_TRANSPORT_TCP, SHM_TRANSPORT_TLS };
+	struct rig_client c = rig_client("203.0.113.9:4000", "lab", RIG_PASSWORD);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	cr_assert_eq(allocate_tcp(&t, &c).code, 400);
+	c = stream_client(1, SHM_TRANSPORT_DTLS, "lab", RIG_PASSWORD);
+	cr_assert_eq(allocate_tcp(&t, &c).code, 400);
+	for (uint32_t i = 0; i < sizeof(good); i++) {
+		c = stream_client(2 + i, good[i], "lab", RIG_PASSWORD);
+		cr_assert_eq(allocate_tcp(&t, &c).code, 0);
+	}
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_1_switched_off_is_442)
+{
+	struct rig_client c = tcp_client(1);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	turn_tcp_relay_free(t.relay);
+	t.relay = NULL;
+	cr_assert_eq(allocate_tcp(&t, &c).code, 442);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_1_attributes_of_udp_are_refused)
+{
+	struct rig_client c = tcp_client(1);
+	struct rig_request q;
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	begin_allocate(&q, &c);
+	stun_build_attr(&q.b, TURN_ATTR_EVEN_PORT, "\x80", 1);
+	cr_assert_eq(rig_send(&t.rig, &c, &q).code, 400);
+	begin_allocate(&q, &c);
+	stun_build_attr(&q.b, TURN_ATTR_DONT_FRAGMENT, "", 0);
+	cr_assert_eq(rig_send(&t.rig, &c, &q).code, 400);
+	begin_allocate(&q, &c);
+	stun_build_attr(&q.b, TURN_ATTR_RESERVATION_TOKEN, "12345678", 8);
+	cr_assert_eq(rig_send(&t.rig, &c, &q).code, 400);
+	cr_assert_eq(t.n_listening, 0);
+	cr_assert_eq(turn_server_n_allocations(t.rig.engine.turn), 0);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_1_no_port_to_listen_on_is_508)
+{
+	struct rig_client c = tcp_client(1);
+	uint32_t n_free;
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	n_free = turn_server_free_ports(t.rig.engine.turn, 0);
+	t.listen_result = -EADDRINUSE;
+	cr_assert_eq(allocate_tcp(&t, &c).code, 508);
+	cr_assert_eq(turn_server_n_allocations(t.rig.engine.turn), 0);
+	cr_assert_eq(turn_server_free_ports(t.rig.engine.turn, 0), n_free);
+	t.listen_result = 0;
+	cr_assert_eq(allocate_tcp(&t, &c).code, 0);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_4_nothing_is_relayed_over_udp)
+{
+	struct rig_client c = tcp_client(1);
+	struct rig_answer a;
+	struct ip_endpoint relayed;
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	a = allocate_tcp(&t, &c);
+	relayed = rig_get_address(&a, TURN_ATTR_XOR_RELAYED_ADDRESS);
+	cr_assert_eq(rig_bind(&t.rig, &c, 0x4000, PEER).code, 403);
+	cr_assert_eq(rig_permit(&t.rig, &c, PEER).code, 0);
+	// A worker finds no permission that has not expired.
+	cr_assert_null(rig_flow(&t.rig, SHM_FLOW_PERMISSION, PEER, &relayed, 0));
+	cr_assert_eq(rig_refresh(&t.rig, &c, 600).code, 0);
+	cr_assert_null(rig_flow(&t.rig, SHM_FLOW_PERMISSION, PEER, &relayed, 0));
+	close_tcp(&t);
+}
+
+// ---- §5.2
+
+Test(turn_tcp, rfc6062_5_2_connect_is_answered_when_the_connection_stands)
+{
+	struct rig_client c = tcp_client(1);
+	struct ip_endpoint peer = rig_endpoint(PEER);
+	struct stun_attr mi;
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(ask_connect(&t, &c, PEER).length_bytes, 0);
+	cr_assert(ip_endpoint_equal(&t.connect_from, &t.listening));
+	cr_assert(ip_endpoint_equal(&t.connect_to, &peer));
+	cr_assert_eq(t.n_sent, 0);
+	turn_tcp_relay_connected(t.relay, t.connecting, t.rig.now_ns);
+	cr_assert_eq(t.n_sent, 1);
+	cr_assert_eq(t.sent.type, TURN_CONNECT_REQUEST | STUN_CLASS_SUCCESS);
+	cr_assert(rig_get(&t.sent, STUN_ATTR_MESSAGE_INTEGRITY, &mi));
+	cr_assert_neq(rig_get_u32(&t.sent, TURN_ATTR_CONNECTION_ID), 0);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 1);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_2_without_a_tcp_allocation_437)
+{
+	struct rig_client c = tcp_client(1), udp_relay = tcp_client(2);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	cr_assert_eq(ask_connect(&t, &c, PEER).code, 437);
+	cr_assert_eq(rig_allocate(&t.rig, &udp_relay).code, 0);
+	cr_assert_eq(ask_connect(&t, &udp_relay, PEER).code, 437);
+	cr_assert_eq(t.connecting, 0);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_2_over_udp_400)
+{
+	struct rig_client c = rig_client("203.0.113.9:4000", "lab", RIG_PASSWORD);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	cr_assert_eq(rig_allocate(&t.rig, &c).code, 0);
+	cr_assert_eq(ask_connect(&t, &c, PEER).code, 400);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_2_peer_missing_or_without_a_port_400)
+{
+	struct rig_client c = tcp_client(1);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(ask_connect(&t, &c, NULL).code, 400);
+	cr_assert_eq(ask_connect(&t, &c, "192.0.2.77:0").code, 400);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_2_same_peer_446)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2), other = tcp_client(3);
+	struct tcp_rig t;
+	uint32_t id;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(ask_connect(&t, &c, PEER).length_bytes, 0);
+	cr_assert_eq(ask_connect(&t, &c, PEER).code, 446); // being connected
+	turn_tcp_relay_connected(t.relay, t.connecting, t.rig.now_ns);
+	id = rig_get_u32(&t.sent, TURN_ATTR_CONNECTION_ID);
+	cr_assert_eq(ask_connect(&t, &c, PEER).code, 446); // pending
+	cr_assert_eq(ask_bind(&t, &data, id).code, 0);
+	cr_assert_eq(ask_connect(&t, &c, PEER).code, 446); // active
+	cr_assert_eq(turn_server_counter(t.rig.engine.turn, TURN_COUNTER_ERROR_446), 3);
+	// Another port, or another allocation, is another connection.
+	connected(&t, &c, "192.0.2.77:7001");
+	allocate_tcp(&t, &other);
+	connected(&t, &other, PEER);
+	turn_tcp_relay_closed(t.relay, id & 0xffff);
+	connected(&t, &c, PEER);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_2_failure_447)
+{
+	struct rig_client c = tcp_client(1);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	t.connect_result = -ENETUNREACH;
+	cr_assert_eq(ask_connect(&t, &c, PEER).code, 447);
+	t.connect_result = 0;
+	cr_assert_eq(ask_connect(&t, &c, PEER).length_bytes, 0);
+	turn_tcp_relay_failed(t.relay, t.connecting, t.rig.now_ns);
+	cr_assert_eq(t.sent.code, 447);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 0);
+	connected(&t, &c, PEER);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_2_timeout_447)
+{
+	struct rig_client c = tcp_client(1);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(ask_connect(&t, &c, PEER).length_bytes, 0);
+	rig_advance(&t.rig, TURN_TCP_CONNECT_TIMEOUT_S - 1);
+	turn_server_expire(t.rig.engine.turn, t.rig.now_ns);
+	cr_assert_eq(t.n_sent, 0);
+	rig_advance(&t.rig, 1);
+	turn_server_expire(t.rig.engine.turn, t.rig.now_ns);
+	cr_assert_eq(t.sent.code, 447);
+	cr_assert_eq(t.closed, t.connecting);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 0);
+	close_tcp(&t);
+}
+
+// Each block of the IANA registries, and an embedding of it where there is one.
+Test(turn_tcp, rfc6062_5_2_policy_403)
+{
+	static const char *const v4[] = { "0.1.2.3:80",        "10.0.0.1:80",    "100.64.0.1:80",
+					  "127.0.0.1:80",      "169.254.1.1:80", "172.16.0.1:80",
+					  "192.0.0.1:80",      "198.18.0.1:80",  "192.168.0.1:80",
+					  "203.0.113.1:80",    "224.0.0.1:80",   "240.0.0.1:80",
+					  "255.255.255.255:80" };
+	static const char *const v6[] = { "[::]:80",
+					  "[::1]:80",
+					  "[::127.0.0.1]:80",
+					  "[2002:7f00:1::]:80",
+					  "[64:ff9b::7f00:1]:80",
+					  "[64:ff9b:1::1]:80",
+					  "[fe80::1]:80",
+					  "[fd00::1]:80",
+					  "[ff02::1]:80",
+					  "[2001:db8::1]:80",
+					  "[2001::1]:80",
+					  "[::ffff:0:127.0.0.1]:80" };
+	struct rig_client c = tcp_client(1), c6 = tcp_client(2);
+	struct rig_request q;
+	struct tcp_rig t;
+
+	open_tcp(&t, rig_config());
+	allocate_tcp(&t, &c);
+	for (size_t i = 0; i < sizeof(v4) / sizeof(v4[0]); i++)
+		cr_assert_eq(ask_connect(&t, &c, v4[i]).code, 403, "%s", v4[i]);
+	// IPv4-mapped is what it means.
+	rig_begin(&q, &c, TURN_CONNECT_REQUEST);
+	{
+		uint8_t value[20] = { 0, STUN_FAMILY_IPV6 };
+		const uint8_t mapped[16] = { [10] = 0xff, 0xff, 127, 0, 0, 1 };
+
+		bytes_put_be16(value + 2, 80 ^ 0x2112);
+		for (uint32_t i = 0; i < 4; i++)
+			value[4 + i] = mapped[i] ^ (uint8_t)(STUN_MAGIC_COOKIE >> (24 - 8 * i));
+		for (uint32_t i = 0; i < 12; i++)
+			value[8 + i] = mapped[4 + i] ^ q.transaction_id[i];
+		stun_build_attr(&q.b, TURN_ATTR_XOR_PEER_ADDRESS, value, sizeof(value));
+	}
+	cr_assert_eq(rig_send(&t.rig, &c, &q).code, 403);
+	begin_allocate(&q, &c6);
+	rig_add_u32(&q, TURN_ATTR_REQUESTED_ADDRESS_FAMILY, (uint32_t)STUN_FAMILY_IPV6 << 24);
+	cr_assert_eq(rig_send(&t.rig, &c6, &q).code, 0);
+	for (size_t i = 0; i < sizeof(v6) / sizeof(v6[0]); i++)
+		cr_assert_eq(ask_connect(&t, &c6, v6[i]).code, 403, "%s", v6[i]);
+	cr_assert_eq(t.connecting, 0);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_2_of_our_own_addresses_only_another_relayed_one)
+{
+	struct rig_client c = tcp_client(1), other = tcp_client(2), udp = tcp_client(3);
+	struct rig_answer a, b, u;
+	struct ip_endpoint own, relayed, of_udp;
+	char text[IP_ENDPOINT_TEXT_MAX];
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	a = allocate_tcp(&t, &c);
+	b = allocate_tcp(&t, &other);
+	u = rig_allocate(&t.rig, &udp);
+	own = rig_get_address(&a, TURN_ATTR_XOR_RELAYED_ADDRESS);
+	relayed = rig_get_address(&b, TURN_ATTR_XOR_RELAYED_ADDRESS);
+	of_udp = rig_get_address(&u, TURN_ATTR_XOR_RELAYED_ADDRESS);
+	// The listener, ssh, itself, and a port that relays UDP.
+	cr_assert_eq(ask_connect(&t, &c, RIG_LISTENER).code, 403);
+	cr_assert_eq(ask_connect(&t, &c, "198.51.100.1:22").code, 403);
+	cr_assert_eq(ask_connect(&t, &c, ip_endpoint_format(&own, text, sizeof(text))).code, 403);
+	cr_assert_eq(ask_connect(&t, &c, ip_endpoint_format(&of_udp, text, sizeof(text))).code,
+		     403);
+	cr_assert_eq(
+		ask_connect(&t, &c, ip_endpoint_format(&relayed, text, sizeof(text))).length_bytes,
+		0);
+	cr_assert(ip_endpoint_equal(&t.connect_to, &relayed));
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_2_connections_are_bounded)
+{
+	struct rig_client c = tcp_client(1), b = tcp_client(2), d = tcp_client(3);
+	char peer[32];
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	allocate_tcp(&t, &b);
+	allocate_tcp(&t, &d);
+	for (uint32_t i = 0; i < PER_CLIENT; i++) {
+		snprintf(peer, sizeof(peer), "192.0.2.77:%u", 7000 + i);
+		connected(&t, &c, peer);
+		connected(&t, &b, peer);
+	}
+	cr_assert_eq(ask_connect(&t, &c, "192.0.2.77:8000").code, 508); // of one
+	cr_assert_eq(ask_connect(&t, &d, "192.0.2.77:8000").code, 508); // of all
+	cr_assert_eq(rig_refresh(&t.rig, &c, 0).code, 0);
+	cr_assert_eq(t.n_closed, PER_CLIENT);
+	connected(&t, &d, "192.0.2.77:8000");
+	close_tcp(&t);
+}
+
+// ---- §5.3
+
+Test(turn_tcp, rfc6062_5_3_peer_with_a_permission_is_announced)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2);
+	struct ip_endpoint peer = rig_endpoint(PEER), told;
+	uint32_t idx, connection;
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(turn_allocation_find_relayed(t.rig.engine.turn, &t.listening, &idx), 0);
+	cr_assert_eq(turn_tcp_relay_accepted(t.relay, idx, &peer, t.rig.now_ns), 0);
+	cr_assert_eq(turn_tcp_relay_counter(t.relay, TURN_TCP_COUNTER_REFUSED), 1);
+	cr_assert_eq(t.n_sent, 0);
+	cr_assert_eq(rig_permit(&t.rig, &c, PEER).code, 0);
+	connection = turn_tcp_relay_accepted(t.relay, idx, &peer, t.rig.now_ns);
+	cr_assert_neq(connection, 0);
+	cr_assert_eq(t.sent.type, TURN_CONNECTION_ATTEMPT);
+	cr_assert_eq(t.sent_stream, c.stream_idx);
+	told = rig_get_address(&t.sent, TURN_ATTR_XOR_PEER_ADDRESS);
+	cr_assert(ip_endpoint_equal(&told, &peer));
+	cr_assert_eq(ask_bind(&t, &data, rig_get_u32(&t.sent, TURN_ATTR_CONNECTION_ID)).code, 0);
+	cr_assert_eq(t.joined, connection);
+	cr_assert_eq(t.joined_stream, data.stream_idx);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_3_permission_that_expired_is_none)
+{
+	struct ip_endpoint peer = rig_endpoint(PEER);
+	struct rig_client c = tcp_client(1);
+	struct tcp_rig t;
+	uint32_t idx;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(turn_allocation_find_relayed(t.rig.engine.turn, &t.listening, &idx), 0);
+	cr_assert_eq(rig_permit(&t.rig, &c, PEER).code, 0);
+	rig_advance(&t.rig, 300);
+	cr_assert_eq(turn_tcp_relay_accepted(t.relay, idx, &peer, t.rig.now_ns), 0);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_3_peers_that_connect_are_bounded)
+{
+	struct ip_endpoint peer = rig_endpoint(PEER);
+	struct rig_client c = tcp_client(1);
+	struct tcp_rig t;
+	uint32_t idx;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(turn_allocation_find_relayed(t.rig.engine.turn, &t.listening, &idx), 0);
+	cr_assert_eq(rig_permit(&t.rig, &c, PEER).code, 0);
+	for (uint32_t i = 0; i < PER_CLIENT; i++) {
+		peer.port_be = (uint16_t)(i + 1);
+		cr_assert_neq(turn_tcp_relay_accepted(t.relay, idx, &peer, t.rig.now_ns), 0);
+	}
+	cr_assert_eq(turn_tcp_relay_accepted(t.relay, idx, &peer, t.rig.now_ns), 0);
+	close_tcp(&t);
+}
+
+// ---- §5.2, §5.3: nobody binds it
+
+Test(turn_tcp, rfc6062_5_2_connection_waits_30_s_for_its_bind)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2);
+	struct tcp_rig t;
+	uint32_t id;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	id = connected(&t, &c, PEER);
+	rig_advance(&t.rig, TURN_TCP_BIND_TIMEOUT_S - 1);
+	turn_server_expire(t.rig.engine.turn, t.rig.now_ns);
+	cr_assert_eq(t.n_closed, 0);
+	rig_advance(&t.rig, 1);
+	// Too late, whether or not the timer was there first.
+	cr_assert_eq(ask_bind(&t, &data, id).code, 400);
+	turn_server_expire(t.rig.engine.turn, t.rig.now_ns);
+	cr_assert_eq(t.n_closed, 1);
+	cr_assert_eq(t.closed, id & 0xffff);
+	cr_assert_eq(turn_tcp_relay_counter(t.relay, TURN_TCP_COUNTER_UNBOUND), 1);
+	cr_assert_eq(ask_bind(&t, &data, id).code, 400);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_4_bound_connection_waits_for_nothing)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(ask_bind(&t, &data, connected(&t, &c, PEER)).code, 0);
+	rig_advance(&t.rig, 2 * TURN_TCP_BIND_TIMEOUT_S);
+	turn_server_expire(t.rig.engine.turn, t.rig.now_ns);
+	cr_assert_eq(t.n_closed, 0);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 1);
+	close_tcp(&t);
+}
+
+// ---- §5.4
+
+Test(turn_tcp, rfc6062_5_4_bind_once_and_only_what_is_there)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2), late = tcp_client(3);
+	struct rig_request q;
+	struct tcp_rig t;
+	uint32_t id;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	id = connected(&t, &c, PEER);
+	cr_assert_eq(ask_bind(&t, &data, id ^ 0x10000).code, 400);
+	cr_assert_eq(ask_bind(&t, &data, 0).code, 400);
+	cr_assert_eq(ask_bind(&t, &data, 0xffffffff).code, 400);
+	rig_begin(&q, &data, TURN_CONNECTION_BIND_REQUEST);
+	cr_assert_eq(rig_send(&t.rig, &data, &q).code, 400);
+	rig_begin(&q, &data, TURN_CONNECTION_BIND_REQUEST);
+	stun_build_attr(&q.b, TURN_ATTR_CONNECTION_ID, "ab", 2);
+	cr_assert_eq(rig_send(&t.rig, &data, &q).code, 400);
+	cr_assert_eq(t.joined, 0);
+	cr_assert_eq(ask_bind(&t, &data, id).code, 0);
+	cr_assert_eq(t.joined, id & 0xffff);
+	cr_assert_eq(ask_bind(&t, &late, id).code, 400);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_4_not_while_it_connects)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2);
+	struct tcp_rig t;
+	uint32_t id;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	id = connected(&t, &c, PEER);
+	turn_tcp_relay_closed(t.relay, id & 0xffff);
+	// The slot is another connection's now, which has another id.
+	cr_assert_eq(ask_connect(&t, &c, PEER).length_bytes, 0);
+	cr_assert_eq(t.connecting, id & 0xffff);
+	cr_assert_eq(ask_bind(&t, &data, id).code, 400);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_4_only_by_its_owner_and_over_a_connection_of_its_own)
+{
+	struct rig_client c = tcp_client(1),
+			  other = stream_client(2, SHM_TRANSPORT_TCP, "other", "other-secret"),
+			  wrong = stream_client(3, SHM_TRANSPORT_TCP, "lab", "wrong"),
+			  udp = rig_client("203.0.113.9:4000", "lab", RIG_PASSWORD),
+			  dtls = stream_client(4, SHM_TRANSPORT_DTLS, "lab", RIG_PASSWORD),
+			  tls = stream_client(5, SHM_TRANSPORT_TLS, "lab", RIG_PASSWORD);
+	struct tcp_rig t;
+	uint32_t id;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	id = connected(&t, &c, PEER);
+	cr_assert_eq(ask_bind(&t, &other, id).code, 441);
+	cr_assert_eq(ask_bind(&t, &wrong, id).code, 401);
+	cr_assert_eq(ask_bind(&t, &udp, id).code, 400);
+	cr_assert_eq(ask_bind(&t, &dtls, id).code, 400);
+	cr_assert_eq(ask_bind(&t, &c, id).code, 400); // the control connection
+	cr_assert_eq(t.joined, 0);
+	t.join_result = -ENOMEM;
+	cr_assert_eq(ask_bind(&t, &tls, id).code, 508);
+	t.join_result = 0;
+	cr_assert_eq(ask_bind(&t, &tls, id).code, 0);
+	close_tcp(&t);
+}
+
+// ---- §5.5
+
+Test(turn_tcp, rfc6062_5_5_everything_ends_with_the_allocation)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2);
+	struct tcp_rig t;
+	uint32_t idx;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(ask_bind(&t, &data, connected(&t, &c, PEER)).code, 0);
+	connected(&t, &c, "192.0.2.77:7001");
+	cr_assert_eq(ask_connect(&t, &c, "192.0.2.77:7002").length_bytes, 0);
+	rig_advance(&t.rig, 29); // they wait still
+	turn_server_stream_closed(t.rig.engine.turn, c.stream_idx, c.stream_serial, t.rig.now_ns);
+	cr_assert_eq(t.n_closed, 3);
+	cr_assert_eq(t.n_listening, 0);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 0);
+	cr_assert_eq(turn_server_n_allocations(t.rig.engine.turn), 0);
+	rig_advance(&t.rig, 60);
+	turn_server_expire(t.rig.engine.turn, t.rig.now_ns);
+	cr_assert_eq(t.n_closed, 3);
+
+	allocate_tcp(&t, &c);
+	connected(&t, &c, PEER);
+	cr_assert_eq(turn_allocation_find_relayed(t.rig.engine.turn, &t.listening, &idx), 0);
+	cr_assert_eq(turn_allocation_kill(t.rig.engine.turn, idx, t.rig.now_ns), 0);
+	cr_assert_eq(t.n_closed, 4);
+	allocate_tcp(&t, &c);
+	connected(&t, &c, PEER);
+	rig_advance(&t.rig, 3600);
+	turn_server_expire(t.rig.engine.turn, t.rig.now_ns);
+	cr_assert_eq(t.n_listening, 0);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 0);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, rfc6062_5_5_bytes_count_for_the_allocation)
+{
+	struct turn_allocation_info info;
+	struct rig_client c = tcp_client(1), data = tcp_client(2);
+	struct tcp_rig t;
+	uint32_t idx;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	cr_assert_eq(ask_bind(&t, &data, connected(&t, &c, PEER)).code, 0);
+	turn_tcp_relay_moved(t.relay, t.joined, 1000, 20);
+	turn_tcp_relay_moved(t.relay, t.joined, 0, 3);
+	cr_assert_eq(turn_allocation_find_relayed(t.rig.engine.turn, &t.listening, &idx), 0);
+	cr_assert_eq(turn_allocation_info(t.rig.engine.turn, idx, &info), 0);
+	cr_assert_eq(info.usage.up_bytes, 1000);
+	cr_assert_eq(info.usage.down_bytes, 23);
+	close_tcp(&t);
+}
