@@ -16,6 +16,7 @@
 #include "controlplane/sfu/sfu.h"
 #include "controlplane/signaling/signaling.h"
 #include "controlplane/turn/auth.h"
+#include "controlplane/turn/stream/listeners.h"
 
 #define HEARTBEAT_US 100000
 #define RECLAIM_US   10000
@@ -185,6 +186,16 @@ int engine_start(struct engine *e, struct event_base *base, char *error, size_t 
 		return ret;
 	}
 	punt_attach_sfu(e->punt, e->sfu);
+	ret = turn_streams_new(e->config, base, &e->tables, e->turn, &e->streams);
+	if (ret < 0) {
+		snprintf(error, error_bytes, "out of memory");
+		return ret;
+	}
+	punt_attach_streams(e->punt, e->streams);
+	ret = turn_listeners_new(e->config, e->state_dir, base, e->streams, &e->turn_listeners,
+				 error, error_bytes);
+	if (ret < 0)
+		return ret;
 	snprintf(path, sizeof(path), "%s/ctl.sock", e->run_dir);
 	ret = ctl_server_new(e, path, &e->ctl, error, error_bytes);
 	if (ret < 0)
@@ -219,7 +230,7 @@ static const char *needs_restart(const struct config *a, const struct config *b)
 	is_same = a->n_listeners == b->n_listeners;
 	for (uint32_t i = 0; is_same && i < a->n_listeners; i++)
 		is_same = ip_endpoint_equal(&a->listeners[i].endpoint, &b->listeners[i].endpoint);
-	if (!is_same)
+	if (!is_same || !turn_listeners_same(a, b))
 		return "listeners";
 	is_same = a->n_relays == b->n_relays && a->relay_port_min == b->relay_port_min &&
 		  a->relay_port_max == b->relay_port_max;
@@ -254,6 +265,7 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 {
 	struct config *next, *old = e->config;
 	struct turn_auth *auth = NULL;
+	SSL_CTX *tls = NULL;
 	const char *what;
 	char why[256];
 	int ret;
@@ -278,6 +290,8 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 	if (ret < 0)
 		snprintf(error, error_bytes, "out of memory");
 	else
+		ret = turn_listeners_prepare(next, e->state_dir, &tls, error, error_bytes);
+	if (ret == 0)
 		ret = http_config_reload(e, next, error, error_bytes);
 	if (ret == 0) {
 		ret = table_writer_publish_settings(&e->tables, next, error, error_bytes);
@@ -285,11 +299,18 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 			log_error("%s", why);
 	}
 	if (ret < 0) {
+		SSL_CTX_free(tls);
 		turn_auth_free(auth);
 		config_free(next);
 		return ret;
 	}
 	turn_server_reload(e->turn, next, auth);
+	if (e->streams != NULL)
+		turn_streams_reload(e->streams, next);
+	if (e->turn_listeners != NULL)
+		turn_listeners_commit(e->turn_listeners, tls);
+	else
+		SSL_CTX_free(tls);
 	next_hops_reload(e->hops, next);
 	if (e->sfu != NULL)
 		sfu_reload(e->sfu, next);
@@ -312,6 +333,8 @@ void engine_close(struct engine *e)
 	}
 	ctl_server_free(e->ctl);
 	signaling_free(e->signaling);
+	turn_listeners_free(e->turn_listeners);
+	turn_streams_free(e->streams);
 	punt_free(e->punt);
 	filter_config_stop(e);
 	sfu_free(e->sfu);

@@ -15,6 +15,8 @@
 struct ctl_server;
 struct sfu;
 struct signaling;
+struct turn_listeners;
+struct turn_streams;
 struct event;
 struct event_base;
 struct sfu;
@@ -36,9 +38,11 @@ struct engine {
 	struct table_writer tables;
 	struct turn_server *turn;
 	struct next_hops *hops;
-	struct punt *punt;           // NULL without a loop
-	struct sfu *sfu;             // NULL where the configuration has none
-	struct signaling *signaling; // NULL without a loop or listeners
+	struct punt *punt;            // NULL without a loop
+	struct sfu *sfu;              // NULL where the configuration has none
+	struct signaling *signaling;  // NULL without a loop or listeners
+	struct turn_streams *streams; // TURN clients over TCP, TLS and DTLS; NULL without a loop
+	struct turn_listeners *turn_listeners; // where they connect; NULL without a loop
 	enum engine_filter_state filter_state;
 	struct xdp_filter *filter; // open maps, NULL unless configured
 	char filter_error[320];

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "controlplane/sfu/sfu.h"
+#include "controlplane/turn/stream/stream.h"
 #include "dataplane/contract/shm/segment.h"
 
 #define FALLBACK_US 20000
@@ -20,6 +21,7 @@ struct punt {
 	struct table_writer *tables;
 	struct turn_server *turn;
 	struct sfu *sfu;
+	struct turn_streams *streams;
 	struct punt_stats stats;
 	int wake_fd;
 	struct event *wake;
@@ -100,6 +102,32 @@ static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagra
 		inject(p, worker_idx, &request, answer, answer_bytes);
 }
 
+// What workers have for clients whose sockets are ours. A key frame comes as some hundred messages at once.
+static uint32_t drain_stream_ring(struct punt *p, uint32_t worker_idx, uint64_t now_ns)
+{
+	_Alignas(struct shm_datagram) uint8_t copy[SHM_RING_SLOT_BYTES];
+	struct shm_ring *ring = table_writer_ring(p->tables, worker_idx, SHM_RING_STREAM);
+	const struct shm_datagram *d = (const struct shm_datagram *)copy;
+	uint32_t n;
+
+	for (n = 0; n < PUNT_STREAM_BATCH; n++) {
+		const struct shm_datagram *at;
+		uint16_t length_bytes;
+
+		at = shm_ring_peek(ring, &length_bytes);
+		if (at == NULL)
+			break;
+		memcpy(copy, at, sizeof(*at) + length_bytes);
+		shm_ring_release(ring);
+		if (p->streams == NULL || d->kind != SHM_DATAGRAM_STREAM)
+			p->stats.n_invalid++;
+		else
+			turn_streams_deliver(p->streams, d->remote_address, d->data, length_bytes,
+					     d->at_ns < now_ns ? d->at_ns : now_ns);
+	}
+	return n;
+}
+
 uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
 {
 	_Alignas(struct shm_datagram) uint8_t copy[SHM_RING_SLOT_BYTES];
@@ -126,6 +154,8 @@ uint32_t punt_drain(struct punt *p, uint64_t now_ns, uint64_t wall_ns)
 		}
 	}
 	p->stats.n_datagrams += n_all;
+	for (uint32_t i = 0; i < p->tables->n_workers_max; i++)
+		n_all += drain_stream_ring(p, i, now_ns);
 	return n_all;
 }
 
@@ -136,7 +166,10 @@ static bool prepare_sleep(struct punt *p)
 	bool may_sleep = true;
 
 	for (uint32_t i = 0; i < p->tables->n_workers_max; i++)
-		may_sleep &= shm_ring_prepare_sleep(table_writer_ring(p->tables, i, SHM_RING_PUNT));
+		for (enum shm_ring_kind k = SHM_RING_PUNT; k <= SHM_RING_STREAM; k++)
+			if (k != SHM_RING_INJECT)
+				may_sleep &=
+					shm_ring_prepare_sleep(table_writer_ring(p->tables, i, k));
 	return may_sleep;
 }
 
@@ -211,6 +244,11 @@ void punt_free(struct punt *p)
 void punt_attach_sfu(struct punt *p, struct sfu *sfu)
 {
 	p->sfu = sfu;
+}
+
+void punt_attach_streams(struct punt *p, struct turn_streams *streams)
+{
+	p->streams = streams;
 }
 
 const struct punt_stats *punt_stats(const struct punt *p)

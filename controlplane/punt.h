@@ -11,9 +11,11 @@
 struct event_base;
 struct punt;
 struct sfu;
+struct turn_streams;
 
 // At most so many datagrams of one ring before the next one has its turn.
-#define PUNT_BATCH 64
+#define PUNT_BATCH        64
+#define PUNT_STREAM_BATCH 512
 
 struct punt_stats {
 	uint64_t n_wakes;
@@ -29,6 +31,8 @@ int punt_new(struct event_base *base, struct table_writer *tables, struct turn_s
 void punt_free(struct punt *p);
 // From now on what concerns the SFU goes there; NULL = nowhere.
 void punt_attach_sfu(struct punt *p, struct sfu *sfu);
+// And what workers have for TURN clients on streams goes there.
+void punt_attach_streams(struct punt *p, struct turn_streams *streams);
 const struct punt_stats *punt_stats(const struct punt *p);
 // Handles what is in the rings now, one batch each; returns how many datagrams. For the loop and
 // for tests.

@@ -48,18 +48,19 @@ static int make_directory(const char *path)
 }
 
 // Whether the certificate serves every address that TLS listens on, for a while yet.
-static bool still_serves(X509 *certificate, const struct signaling_config *c)
+static bool still_serves(X509 *certificate, const struct signaling_listener *listeners,
+			 uint32_t n_listeners)
 {
 	time_t later = time(NULL) + RENEW_BEFORE_S;
 
 	if (X509_cmp_time(X509_get0_notAfter(certificate), &later) <= 0)
 		return false;
-	for (uint32_t i = 0; i < c->n_listeners; i++) {
-		const struct ip_address *a = &c->listeners[i].endpoint.address;
+	for (uint32_t i = 0; i < n_listeners; i++) {
+		const struct ip_address *a = &listeners[i].endpoint.address;
 		const uint8_t *bytes = a->bytes;
 		size_t n = 16;
 
-		if (!c->listeners[i].is_tls || certificate_is_wildcard(a))
+		if (!listeners[i].is_tls || certificate_is_wildcard(a))
 			continue;
 		if (ip_address_is_v4(a)) {
 			bytes = ip_address_v4_bytes(a);
@@ -71,7 +72,8 @@ static bool still_serves(X509 *certificate, const struct signaling_config *c)
 	return true;
 }
 
-static bool file_still_serves(const char *path, const struct signaling_config *c)
+static bool file_still_serves(const char *path, const struct signaling_listener *listeners,
+			      uint32_t n_listeners)
 {
 	X509 *certificate = NULL;
 	FILE *file = fopen(path, "re");
@@ -82,7 +84,7 @@ static bool file_still_serves(const char *path, const struct signaling_config *c
 	certificate = PEM_read_X509(file, NULL, NULL, NULL);
 	fclose(file);
 	if (certificate != NULL)
-		serves = still_serves(certificate, c);
+		serves = still_serves(certificate, listeners, n_listeners);
 	ERR_clear_error();
 	X509_free(certificate);
 	return serves;
@@ -121,30 +123,40 @@ static int write_pair(const char *path, EVP_PKEY *key, X509 *certificate)
 	return ret;
 }
 
-static int make_pair(const char *path, const struct signaling_config *c)
+static int make_pair(const char *path, const char *state_dir,
+		     const struct signaling_listener *listeners, uint32_t n_listeners)
 {
 	X509 *certificate = NULL;
 	EVP_PKEY *key = NULL;
 	int ret;
 
-	ret = make_directory(c->state_dir);
+	ret = make_directory(state_dir);
 	if (ret < 0)
 		return ret;
-	ret = certificate_make(c->listeners, c->n_listeners, &key, &certificate);
+	ret = certificate_make(listeners, n_listeners, &key, &certificate);
 	if (ret < 0)
 		return ret;
 	ret = write_pair(path, key, certificate);
 	X509_free(certificate);
 	EVP_PKEY_free(key);
-	if (ret == 0)
-		log_info("made the certificate of HTTPS: %s; browsers warn about it until "
-			 "http: certificate and key name files of an authority they trust",
-			 path);
 	return ret;
 }
 
-static int load_pair(SSL_CTX *ctx, const char *certificate_path, const char *key_path, char *error,
-		     size_t error_bytes)
+int certificate_own(const char *state_dir, const char *name,
+		    const struct signaling_listener *listeners, uint32_t n_listeners, char *path,
+		    size_t path_bytes, bool *is_new)
+{
+	*is_new = false;
+	if (snprintf(path, path_bytes, "%s/%s", state_dir, name) >= (int)path_bytes)
+		return -ENAMETOOLONG;
+	if (file_still_serves(path, listeners, n_listeners))
+		return 0;
+	*is_new = true;
+	return make_pair(path, state_dir, listeners, n_listeners);
+}
+
+int certificate_use(SSL_CTX *ctx, const char *certificate_path, const char *key_path, char *error,
+		    size_t error_bytes)
 {
 	if (SSL_CTX_use_certificate_chain_file(ctx, certificate_path) != 1) {
 		snprintf(error, error_bytes,
@@ -169,16 +181,17 @@ int certificate_context(const struct signaling_config *c, SSL_CTX **out, char *e
 {
 	const char *certificate_path = c->certificate_path, *key_path = c->key_path;
 	char own_path[PATH_MAX];
+	bool is_new;
 	SSL_CTX *ctx;
 	int ret;
 
 	if (certificate_path == NULL) {
-		ret = snprintf(own_path, sizeof(own_path), "%s/https.pem", c->state_dir) <
-				      (int)sizeof(own_path)
-			      ? 0
-			      : -ENAMETOOLONG;
-		if (ret == 0 && !file_still_serves(own_path, c))
-			ret = make_pair(own_path, c);
+		ret = certificate_own(c->state_dir, "https.pem", c->listeners, c->n_listeners,
+				      own_path, sizeof(own_path), &is_new);
+		if (ret == 0 && is_new)
+			log_info("made the certificate of HTTPS: %s; browsers warn about it until "
+				 "http: certificate and key name files of an authority they trust",
+				 own_path);
 		if (ret < 0) {
 			snprintf(error, error_bytes,
 				 "cannot keep a certificate in %s: %s; make the directory writable "
@@ -196,7 +209,7 @@ int certificate_context(const struct signaling_config *c, SSL_CTX **out, char *e
 	SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					 SSL_OP_IGNORE_UNEXPECTED_EOF);
-	ret = load_pair(ctx, certificate_path, key_path, error, error_bytes);
+	ret = certificate_use(ctx, certificate_path, key_path, error, error_bytes);
 	if (ret < 0) {
 		SSL_CTX_free(ctx);
 		return ret;

@@ -13,4 +13,13 @@
 int certificate_context(const struct signaling_config *c, SSL_CTX **out, char *error,
 			size_t error_bytes);
 
+// A self-signed certificate of our own with its key in state_dir/name, PEM, 0600: kept while it serves those listeners that
+// take TLS, else made anew. Fills in the path. 0 or -errno.
+int certificate_own(const char *state_dir, const char *name,
+		    const struct signaling_listener *listeners, uint32_t n_listeners, char *path,
+		    size_t path_bytes, bool *is_new);
+// Takes certificate chain and key from PEM files. -EINVAL and one sentence with the remedy.
+int certificate_use(SSL_CTX *ctx, const char *certificate_path, const char *key_path, char *error,
+		    size_t error_bytes);
+
 #endif

@@ -114,14 +114,15 @@ const char *turn_proxy_result_text(enum turn_proxy_result r)
 		[TURN_PROXY_VERSION_1] =
 			"it sends version 1 of the PROXY protocol, in text; set it to version 2 "
 			"(HAProxy: send-proxy-v2)",
-		[TURN_PROXY_NO_HEADER] =
-			"it sends no PROXY header; take proxy_protocol from the listener or set the "
-			"proxy to send one (HAProxy: send-proxy-v2)",
+		[TURN_PROXY_NO_HEADER] = "it sends no PROXY header; take proxy_protocol from the "
+					 "listener or set the "
+					 "proxy to send one (HAProxy: send-proxy-v2)",
 		[TURN_PROXY_VERSION] = "its PROXY header is of a version other than 2",
 		[TURN_PROXY_COMMAND] = "its PROXY header has an unknown command",
 		[TURN_PROXY_FAMILY] = "its PROXY header is about something else than TCP over IPv4 "
 				      "or IPv6",
-		[TURN_PROXY_LENGTH] = "its PROXY header is too short for its addresses, or too long",
+		[TURN_PROXY_LENGTH] =
+			"its PROXY header is too short for its addresses, or too long",
 		[TURN_PROXY_ADDITION] = "an addition (TLV) of its PROXY header runs past the end",
 	};
 

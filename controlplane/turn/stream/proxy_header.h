@@ -27,7 +27,7 @@ enum turn_proxy_result {
 
 struct turn_proxy_header {
 	size_t length_bytes; // of the header; the client's bytes follow
-	bool has_addresses;  // false: the proxy's own connection (LOCAL, unspecified), such as a health check
+	bool has_addresses; // false: the proxy's own connection (LOCAL, unspecified), such as a health check
 	struct ip_endpoint client;
 	struct ip_endpoint server; // that the client connected to
 };

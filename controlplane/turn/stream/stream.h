@@ -94,6 +94,9 @@ struct turn_stream {
 	uint64_t n_bytes_in;
 	uint64_t n_bytes_out;
 	uint64_t n_dropped_out; // messages for it that waited too long, or did not fit
+	// the registry's own
+	struct turn_stream *source_next, **source_link; // of the same bucket of sources
+	struct turn_stream *dead_next;
 };
 
 struct turn_streams_stats {
@@ -124,6 +127,9 @@ int turn_streams_new(const struct config *config, struct event_base *base,
 // Closes all; allocations that cannot move end with their streams.
 void turn_streams_free(struct turn_streams *t);
 void turn_streams_reload(struct turn_streams *t, const struct config *config);
+const struct config *turn_streams_config(const struct turn_streams *t);
+// Once a second, for tests without a loop: ends what has no allocation for too long.
+void turn_streams_tick(struct turn_streams *t, uint64_t now_ns);
 const struct turn_streams_stats *turn_streams_stats(const struct turn_streams *t);
 // For carriers: drops they make themselves.
 struct turn_streams_stats *turn_streams_count(struct turn_streams *t);
@@ -153,6 +159,10 @@ void turn_streams_receive(struct turn_stream *s, const uint8_t *bytes, size_t n_
 			  uint64_t now_ns, uint64_t wall_ns);
 // Bytes of the client behind ConnectionBind's request; only while s->pipe is set.
 void turn_streams_receive_raw(struct turn_stream *s, const uint8_t *bytes, size_t n_bytes);
+// Whether the worker has room for a message of this client; a carrier that can wait, waits a little.
+bool turn_streams_has_room(const struct turn_stream *s);
+// A carrier has found out what it carries: TCP became TLS.
+void turn_stream_set_transport(struct turn_stream *s, uint8_t transport);
 // Room for raw bytes again; carriers call it.
 void turn_streams_drained(struct turn_stream *s);
 

@@ -1,0 +1,128 @@
+// What comes in on a TCP connection. Control plane's loop thread.
+#include "controlplane/turn/stream/connection_private.h"
+#include "controlplane/turn/stream/framing.h"
+#include "dataplane/contract/wire/stun_numbers.h"
+
+// A worker that has no room is waited for: TCP holds the client back meanwhile, and nothing is lost. Not for long, for a
+// dataplane that starts again takes longer than anything live is worth.
+#define RETRY_US       1000
+#define BLOCKED_NS_MAX 100000000ull
+#define HEAD_BYTES     8 // as many as framing wants to see of a message's start
+
+static enum turn_stream_close_reason reason_of(enum turn_framing f)
+{
+	switch (f) {
+	case TURN_FRAMING_STUN_LENGTH:
+		return TURN_STREAM_CLOSE_STUN_LENGTH;
+	case TURN_FRAMING_STUN_COOKIE:
+		return TURN_STREAM_CLOSE_STUN_COOKIE;
+	default:
+		return TURN_STREAM_CLOSE_FIRST_BYTE;
+	}
+}
+
+// Whether to stop before a message that a worker has no room for.
+static bool must_wait(struct turn_connection *c, const uint8_t *head, uint64_t now_ns)
+{
+	static const struct timeval retry = { .tv_usec = RETRY_US };
+	bool is_data = head[0] >= 0x40 || bytes_get_be16(head) == TURN_SEND_INDICATION;
+
+	if (!is_data || turn_streams_has_room(c->stream)) {
+		if (is_data)
+			c->blocked_at_ns = 0;
+		return false;
+	}
+	if (c->blocked_at_ns == 0)
+		c->blocked_at_ns = now_ns;
+	if (now_ns > c->blocked_at_ns + BLOCKED_NS_MAX)
+		return false;
+	c->is_blocked = true;
+	bufferevent_disable(c->bev, EV_READ);
+	event_add(c->retry, &retry);
+	return true;
+}
+
+static bool is_raw(const struct turn_connection *c)
+{
+	return c->stream->pipe != NULL;
+}
+
+// False: the connection is gone, or nothing more can be done with it now.
+static bool read_raw(struct turn_connection *c, struct evbuffer *in)
+{
+	struct turn_streams *streams = c->all->streams;
+	uint32_t idx = c->stream->idx, serial = c->stream->serial;
+	struct evbuffer_iovec piece;
+
+	if (c->is_paused || evbuffer_peek(in, -1, NULL, &piece, 1) < 1 || piece.iov_len == 0)
+		return false;
+	turn_streams_receive_raw(c->stream, piece.iov_base, piece.iov_len);
+	if (turn_streams_find(streams, idx, serial) == NULL)
+		return false;
+	evbuffer_drain(in, piece.iov_len);
+	return true;
+}
+
+static bool read_message(struct turn_connection *c, struct evbuffer *in, uint64_t now_ns,
+			 uint64_t wall_ns)
+{
+	struct turn_streams *streams = c->all->streams;
+	uint32_t idx = c->stream->idx, serial = c->stream->serial;
+	size_t n_bytes = evbuffer_get_length(in), message_bytes;
+	size_t head_bytes = n_bytes < HEAD_BYTES ? n_bytes : HEAD_BYTES;
+	enum turn_framing f;
+	const uint8_t *at;
+
+	if (n_bytes == 0)
+		return false;
+	at = evbuffer_pullup(in, (ssize_t)head_bytes);
+	if (at == NULL) {
+		turn_connection_end(c, TURN_STREAM_CLOSE_MEMORY);
+		return false;
+	}
+	f = turn_framing_next(at, head_bytes, &message_bytes);
+	if (f > TURN_FRAMING_MESSAGE) {
+		turn_connection_end(c, reason_of(f));
+		return false;
+	}
+	if (message_bytes > n_bytes || must_wait(c, at, now_ns))
+		return false;
+	at = evbuffer_pullup(in, (ssize_t)message_bytes);
+	if (at == NULL) {
+		turn_connection_end(c, TURN_STREAM_CLOSE_MEMORY);
+		return false;
+	}
+	turn_streams_receive(c->stream, at, message_bytes, now_ns, wall_ns);
+	if (turn_streams_find(streams, idx, serial) == NULL)
+		return false;
+	evbuffer_drain(in, message_bytes);
+	return true;
+}
+
+void turn_connection_read(struct turn_connection *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	uint64_t now_ns = turn_stream_now_ns(CLOCK_MONOTONIC);
+	uint64_t wall_ns = turn_stream_now_ns(CLOCK_REALTIME);
+
+	if (c->is_finishing) {
+		evbuffer_drain(in, evbuffer_get_length(in));
+		return;
+	}
+	if (c->is_blocked)
+		return;
+	while (is_raw(c) ? read_raw(c, in) : read_message(c, in, now_ns, wall_ns))
+		;
+}
+
+void turn_connection_on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct turn_connection *c = arg;
+	struct turn_streams *streams = c->all->streams;
+	uint32_t idx = c->stream->idx, serial = c->stream->serial;
+
+	c->is_blocked = false;
+	turn_connection_read(c);
+	if (turn_streams_find(streams, idx, serial) != NULL && !c->is_blocked && !c->is_paused)
+		bufferevent_enable(c->bev, EV_READ);
+}
