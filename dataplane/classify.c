@@ -2,6 +2,7 @@
 // and the lists.
 #include "dataplane/contract/wire/demux.h"
 #include "dataplane/contract/wire/turn.h"
+#include "dataplane/icmp.h"
 #include "dataplane/worker.h"
 
 // {client, listener} of a packet, for the kinds that begin there.
@@ -213,6 +214,20 @@ static void classify_ours(struct dp_worker *w, struct dp_packet *p)
 		classify_peer(w, p);
 }
 
+// RFC 8656 §11.5: ICMP errors about what relayed ports sent. Everything else is the kernel's.
+static void classify_other(struct dp_worker *w, struct dp_packet *p)
+{
+	struct icmp_error e;
+
+	p->local_idx = dp_local_find(&w->settings, &p->view.destination.address);
+	if (p->local_idx != DP_LOCAL_NONE && dp_icmp_is_relayed(w, p))
+		dp_list_add(w, DP_STAGE_ICMP, p);
+	else if (icmp_error_parse(p->frame, &p->view, &e) == ICMP_OK)
+		dp_pass_or_drop(w, p, DP_DROP_ICMP_UNWANTED);
+	else
+		dp_pass_or_drop(w, p, DP_DROP_OTHER_PROTOCOL);
+}
+
 static void classify_one(struct dp_worker *w, struct dp_packet *p)
 {
 	p->frame = rte_pktmbuf_mtod(p->mbuf, uint8_t *);
@@ -235,7 +250,7 @@ static void classify_one(struct dp_worker *w, struct dp_packet *p)
 		dp_pass_or_drop(w, p, DP_DROP_NOT_IP);
 		return;
 	case IP_UDP_OTHER_PROTOCOL:
-		dp_pass_or_drop(w, p, DP_DROP_OTHER_PROTOCOL);
+		classify_other(w, p);
 		return;
 	case IP_UDP_TRUNCATED:
 		dp_drop(w, p, DP_DROP_TRUNCATED);

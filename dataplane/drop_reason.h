@@ -41,7 +41,12 @@
 	  "packets between the relay and the SFU that left the box nowhere")                       \
 	X(STREAM_IN, "stream_in", "messages taken from clients over TCP, TLS and DTLS")            \
 	X(STREAM_OUT, "stream_out", "messages handed to clients over TCP, TLS and DTLS")           \
-	X(TURN_DTLS, "turn_dtls_punted", "DTLS records of TURN clients handed to the control plane")
+	X(TURN_DTLS, "turn_dtls_punted",                                                           \
+	  "DTLS records of TURN clients handed to the control plane")                              \
+	X(ICMP_RELAYED, "icmp_relayed",                                                            \
+	  "ICMP errors about relayed datagrams told to their clients")                             \
+	X(ICMP_SENT, "icmp_sent", "packets too big or out of hops whose sender was told")          \
+	X(ICMP_HELD, "icmp_held", "the same, not told because the sender was told often enough")
 
 #define DP_DROP_REASONS(X)                                                                         \
 	X(NOT_IP, "not_ip", "no IPv4 or IPv6 packet and no kernel path on this port")              \
@@ -104,7 +109,12 @@
 	X(STREAM_FULL, "stream_full",                                                              \
 	  "the ring of data for clients over TCP, TLS and DTLS is full")                           \
 	X(STREAM_TOO_BIG, "stream_too_big",                                                        \
-	  "larger than a slot of the ring for clients over TCP, TLS and DTLS")
+	  "larger than a slot of the ring for clients over TCP, TLS and DTLS")                     \
+	X(ICMP_MALFORMED, "icmp_malformed",                                                        \
+	  "ICMP error about a relayed datagram with a wrong checksum")                             \
+	X(ICMP_RATE, "icmp_rate", "more ICMP errors than a client is told of")                     \
+	X(ICMP_UNWANTED, "icmp_unwanted",                                                          \
+	  "ICMP error about what no relayed port sent, and no kernel path on this port")
 
 #define DP_ENUM_COUNTER(id, name, text) DP_COUNTER_##id,
 #define DP_ENUM_DROP(id, name, text)    DP_DROP_##id,

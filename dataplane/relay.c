@@ -5,6 +5,7 @@
 
 #include "dataplane/contract/wire/turn.h"
 #include "dataplane/header.h"
+#include "dataplane/icmp.h"
 #include "dataplane/relay_channel.h"
 
 // Sum of 32-bit words as they lie in memory; folds into a checksum.
@@ -110,25 +111,27 @@ static bool set_extent(struct rte_mbuf *m, int32_t frame_offset, uint32_t length
 	return true;
 }
 
-// RFC 8656 §13–16. From IPv4 DF counts, whatever the other side is. IPv6 to IPv4 sets it by size,
-// but not for what came in fragments (RFC 7915 §5.1, §5.1.1). IPv6 to IPv6: we are the source and
-// may.
-//
-// Toward the client TURN's own framing is what makes a datagram too large. Its sender cannot be told
-// (that takes ICMP), so there it is cut up in spite of DF, the alternate behaviour of §15.
-static bool dont_fragment(const struct dp_packet *p, bool to_v4, uint32_t ip_bytes,
-			  uint32_t mtu_bytes)
+// The DF bit of what leaves over IPv4. RFC 8656 §14: a client may ask for it, else it is the sender's; §15: of what came over a
+// stream 0, but for that. §13.3 from IPv6: by size, but not for what came in fragments (RFC 7915 §5.1, §5.1.1), nor for what we
+// have to cut up.
+static bool dont_fragment(const struct dp_packet *p, bool to_v4, uint32_t ip_bytes, bool fragments)
 {
-	if (p->kind == DP_KIND_DOWN && ip_bytes > mtu_bytes)
+	if (fragments || !to_v4)
 		return false;
-	if (p->asks_df)
-		return true;
-	// RFC 8656 §15: of what came over a stream 0.
 	if (p->from_stream)
-		return false;
+		return p->asks_df;
 	if (p->view.is_v4)
-		return p->view.dont_fragment;
-	return to_v4 && !p->was_fragments && ip_bytes > DP_RELAY_V4_FROM_V6_DF_BYTES;
+		return p->view.dont_fragment || p->asks_df;
+	return !p->was_fragments && ip_bytes > DP_RELAY_V4_FROM_V6_DF_BYTES;
+}
+
+// How large a packet may leave in one piece. RFC 7915 §4.1: what may be cut up over IPv4 must not be larger than the least MTU over
+// IPv6, where no router could.
+static uint32_t whole_bytes_max(const struct dp_packet *p, bool to_v4, uint32_t mtu_bytes)
+{
+	if (!to_v4 && !p->view.dont_fragment && mtu_bytes > DP_RELAY_V6_FROM_V4_BYTES)
+		return DP_RELAY_V6_FROM_V4_BYTES;
+	return mtu_bytes;
 }
 
 static void count_relayed(struct dp_worker *w, const struct dp_packet *p)
@@ -196,18 +199,22 @@ static void relay_one(struct dp_worker *w, struct dp_packet *p)
 		dp_drop(w, p, DP_DROP_FAMILY_MISMATCH);
 		return;
 	}
-	// RFC 8656 §13–16: decremented, and discarded at 0.
+	// RFC 8656 §13, §14: decremented, and discarded at 0.
 	if (p->ttl <= 1) {
-		dp_drop(w, p, DP_DROP_TTL_EXPIRED);
+		dp_icmp_time_exceeded(w, p);
 		return;
 	}
 	port = &w->shared->port[shm_neighbour_port(next_hop)];
-	h.dont_fragment = dont_fragment(p, to_v4, ip_bytes, port->mtu_bytes);
-	fragments = ip_bytes > port->mtu_bytes;
-	if ((fragments && h.dont_fragment) || ip_bytes > UINT16_MAX) {
+	if (ip_bytes > UINT16_MAX) {
 		dp_drop(w, p, DP_DROP_TOO_BIG);
 		return;
 	}
+	if (ip_bytes > port->mtu_bytes && dp_icmp_must_tell(p, to_v4)) {
+		dp_icmp_too_big(w, p, port->mtu_bytes);
+		return;
+	}
+	fragments = ip_bytes > whole_bytes_max(p, to_v4, port->mtu_bytes);
+	h.dont_fragment = dont_fragment(p, to_v4, ip_bytes, fragments);
 
 	received = had_checksum ? sum_received(p) : 0;
 	if (!set_extent(p->mbuf, (int32_t)p->data_offset - (int32_t)(header_bytes + prefix_bytes),

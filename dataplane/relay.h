@@ -6,6 +6,8 @@
 
 // RFC 7915 §5.1: below the least IPv6 MTU a translated packet may be fragmented on its way.
 #define DP_RELAY_V4_FROM_V6_DF_BYTES 1260
+// RFC 7915 §4.1: and what may be fragmented over IPv4 is not larger than that over IPv6.
+#define DP_RELAY_V6_FROM_V4_BYTES 1280
 
 // What TURN puts in front of the application data of this packet: 0 toward a peer, else a ChannelData header, or that of a Data
 // indication up to the data.

@@ -29,7 +29,7 @@ struct dp_channel_datagram {
 	struct dp_address source;
 	struct dp_address destination; // of the same family
 	bool from_v4;
-	bool dont_fragment; // as received over IPv4
+	bool dont_fragment; // as received over IPv4; true from IPv6
 };
 
 static inline uint64_t dp_channel_sum_address(struct dp_address a)
@@ -75,6 +75,7 @@ dp_channel_send(struct dp_worker *w, const struct dp_channel_datagram *d, uint64
 	uint8_t *frame;
 
 	if (next_hop == 0 || shm_neighbour_vlan(next_hop) != 0 || ip_bytes > port->mtu_bytes ||
+	    (!to_v4 && !d->dont_fragment && ip_bytes > DP_RELAY_V6_FROM_V4_BYTES) ||
 	    d->data_offset < header_bytes + prefix_bytes)
 		return false;
 	frame = (uint8_t *)m->buf_addr + frame_offset;

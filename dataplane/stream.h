@@ -11,4 +11,8 @@
 bool dp_stream_take(struct dp_worker *w, const struct shm_datagram *untrusted,
 		    uint16_t length_bytes, struct dp_packet *p);
 
+// Puts a whole message into the stream ring for that stream; the caller counts it. False: the ring is full.
+bool dp_stream_put(struct dp_worker *w, const struct ip_address *stream, const void *message,
+		   uint32_t message_bytes);
+
 #endif

@@ -3,7 +3,7 @@
 // end of its stream ring.
 #include "dataplane/contract/shm/ring.h"
 #include "dataplane/relay.h"
-#include "dataplane/worker.h"
+#include "dataplane/stream.h"
 
 static void stream_one(struct dp_worker *w, struct dp_packet *p)
 {
@@ -35,6 +35,26 @@ static void stream_one(struct dp_worker *w, struct dp_packet *p)
 	w->count[DP_COUNTER_STREAM_OUT]++;
 	dp_relay_sent(w, p);
 	dp_done(w, p);
+}
+
+bool dp_stream_put(struct dp_worker *w, const struct ip_address *stream, const void *message,
+		   uint32_t message_bytes)
+{
+	struct shm_datagram *d = shm_ring_reserve(w->stream);
+
+	if (d == NULL)
+		return false;
+	*d = (struct shm_datagram){
+		.local_idx = SHM_LOCAL_STREAM,
+		.kind = SHM_DATAGRAM_STREAM,
+		.at_ns = w->now_ns,
+		.length_bytes = (uint16_t)message_bytes,
+	};
+	memcpy(d->remote_address, stream->bytes, sizeof(d->remote_address));
+	memcpy(d->data, message, message_bytes);
+	shm_ring_commit(w->stream);
+	dp_ring_wake(w, w->stream);
+	return true;
 }
 
 void dp_stream_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)

@@ -7,6 +7,7 @@
 
 // A datagram of 65535 bytes over the least IPv6 MTU.
 #define FRAGMENTS_MAX 64
+#define IPV6_MTU_MIN  1280
 static_assert(FRAGMENTS_MAX <= DP_TX_PENDING, "the fragments of one datagram fit");
 
 static uint32_t send_burst(struct dp_worker *w, struct dp_port *port, struct rte_mbuf **mbuf,
@@ -83,7 +84,9 @@ bool dp_tx_push_fragments(struct dp_worker *w, uint32_t port_idx, struct rte_mbu
 			  uint32_t l2_bytes, bool is_v4)
 {
 	struct rte_mempool *pool = w->shared->pool;
-	uint16_t mtu_bytes = w->shared->port[port_idx].mtu_bytes;
+	// RFC 8656 §13.2, RFC 7915 §4: fragments over IPv6 are no larger than the least MTU.
+	uint16_t mtu_bytes = is_v4 ? w->shared->port[port_idx].mtu_bytes
+				   : RTE_MIN(w->shared->port[port_idx].mtu_bytes, IPV6_MTU_MIN);
 	struct rte_mbuf *fragment[FRAGMENTS_MAX];
 	uint8_t l2[ETHERNET_BYTES + VLAN_BYTES];
 	uint32_t v6_id = (uint32_t)dp_random(w);

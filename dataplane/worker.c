@@ -196,6 +196,7 @@ static void run_all(struct dp_worker *w)
 	run(w, DP_STAGE_HAIRPIN, dp_hairpin_burst);
 	run(w, DP_STAGE_RELAY, dp_relay_burst);
 	run(w, DP_STAGE_STREAM, dp_stream_burst);
+	run(w, DP_STAGE_ICMP, dp_icmp_burst);
 	if (w->shared->sfu != NULL) {
 		run(w, DP_STAGE_ICE, dp_sfu_ice_burst);
 		run(w, DP_STAGE_DTLS, dp_sfu_dtls_burst);

@@ -7,6 +7,7 @@
 #include <rte_prefetch.h>
 
 #include "dataplane/drop_reason.h"
+#include "dataplane/icmp_limit.h"
 #include "dataplane/packet.h"
 #include "dataplane/port.h"
 #include "dataplane/settings.h"
@@ -27,6 +28,7 @@ enum dp_stage {
 	DP_STAGE_RELAY,
 	DP_STAGE_HAIRPIN,
 	DP_STAGE_STREAM, // to clients whose sockets the control plane has
+	DP_STAGE_ICMP,   // about what relayed ports sent
 	DP_STAGE_BINDING,
 	DP_STAGE_REQUEST,
 	DP_STAGE_PUNT,
@@ -128,6 +130,8 @@ struct dp_worker {
 	struct dp_sfu_reception *sfu_rx; // both NULL without SFU
 	struct dp_sfu_transmission *sfu_tx;
 
+	struct dp_icmp_limit icmp_in;  // to clients
+	struct dp_icmp_limit icmp_out; // of our own
 	struct dp_source_limit sources;
 	struct dp_settings settings;
 };
@@ -161,6 +165,7 @@ void dp_lookup_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_hairpin_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_relay_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_stream_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
+void dp_icmp_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_binding_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_challenge_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);
 void dp_punt_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n);

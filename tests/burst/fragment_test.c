@@ -196,7 +196,7 @@ Test(fragment, large_buffers_are_for_large_datagrams)
 		;
 }
 
-Test(fragment, rfc8656_16_ipv4_without_df_is_fragmented_to_the_mtu)
+Test(fragment, rfc8656_14_ipv4_without_df_is_fragmented_to_the_mtu)
 {
 	static uint8_t udp[FRAME_BYTES_MAX];
 	struct dress d = { .from = CLIENT_V4, .to = LISTEN_V4, .ip_id = 3 };
@@ -217,76 +217,7 @@ Test(fragment, rfc8656_16_ipv4_without_df_is_fragmented_to_the_mtu)
 		     view.udp_checksum_be);
 }
 
-Test(fragment, rfc8656_16_ipv4_with_df_is_dropped_as_too_big)
-{
-	struct dress d = { .from = CLIENT_V4, .to = LISTEN_V4, .dont_fragment = 1 };
-
-	hop_peer = HOP_NARROW;
-	program_flow(CLIENT_V4, RELAYED_V4, PEER_V4, CHANNEL);
-	data_fill(NARROW_MTU - 27);
-	send_datagram(&d, message, channel_data(message, CHANNEL, data, NARROW_MTU - 27, 0));
-	expect_only(DP_DROP_TOO_BIG);
-	expect_nothing_sent();
-	send_datagram(&d, message, channel_data(message, CHANNEL, data, NARROW_MTU - 28, 0));
-	expect_only(DP_COUNTER_UP_CHANNEL);
-	expect_datagram(&out, RELAYED_V4, PEER_V4, data, NARROW_MTU - 28);
-	cr_assert_eq(out.port_idx, 1);
-}
-
-Test(fragment, rfc8656_15_towards_the_client_df_does_not_lose_what_framing_made_too_large)
-{
-	static uint8_t udp[FRAME_BYTES_MAX];
-	struct dress d = { .from = PEER_V4, .to = RELAYED_V4, .dont_fragment = 1 };
-	struct ip_udp_view view;
-	uint32_t n_frames;
-	uint32_t n;
-
-	hop_client = HOP_NARROW;
-	program_flow(CLIENT_V4, RELAYED_V4, PEER_V4, CHANNEL);
-	data_fill(NARROW_MTU - 28);
-	send_datagram(&d, data, NARROW_MTU - 28);
-	expect_only(DP_COUNTER_DOWN_CHANNEL);
-	n = channel_data(message, CHANNEL, data, NARROW_MTU - 28, 0);
-	cr_assert_eq(join(udp, &view, &n_frames), 8 + n);
-	cr_assert_eq(n_frames, 2);
-	cr_assert_arr_eq(udp + 8, message, n);
-	// What fits keeps its DF.
-	send_datagram(&d, data, NARROW_MTU - 32);
-	expect_only(DP_COUNTER_DOWN_CHANNEL);
-	cr_assert(receive(&out));
-	cr_assert_eq(out.view.dont_fragment, 1);
-}
-
-Test(fragment, rfc8200_4_5_ipv6_is_fragmented_by_us_as_its_source)
-{
-	static uint8_t udp[FRAME_BYTES_MAX];
-	struct dress d = { .from = CLIENT_V6, .to = LISTEN_V6 };
-	struct ip_udp_view view;
-	uint32_t first_id = 0;
-
-	hop_peer = HOP_NARROW;
-	program_flow(CLIENT_V6, RELAYED_V6, PEER_V6, CHANNEL);
-	data_fill(1400);
-	for (int again = 0; again < 2; again++) {
-		uint32_t n_frames;
-		uint32_t id;
-
-		send_datagram(&d, message, channel_data(message, CHANNEL, data, 1400, 0));
-		expect_only(DP_COUNTER_UP_CHANNEL);
-		cr_assert_eq(join(udp, &view, &n_frames), 1408);
-		cr_assert_eq(n_frames, 2);
-		cr_assert_arr_eq(udp + 8, data, 1400);
-		memcpy(&view.udp_checksum_be, udp + 6, 2);
-		cr_assert_eq(
-			udp_checksum(&view.source.address, &view.destination.address, udp, 1408),
-			view.udp_checksum_be);
-		id = bytes_get_be32(out.bytes + 14 + 44);
-		cr_assert_neq(id, first_id, "two datagrams share an identification");
-		first_id = id;
-	}
-}
-
-Test(fragment, rfc7915_5_1_df_from_ipv6_by_size)
+Test(fragment, rfc8656_13_3_rfc7915_5_1_df_from_ipv6_by_size)
 {
 	struct dress d = { .from = CLIENT_V6, .to = LISTEN_V6 };
 
@@ -302,7 +233,7 @@ Test(fragment, rfc7915_5_1_df_from_ipv6_by_size)
 	cr_assert_eq(out.view.dont_fragment, 1);
 }
 
-Test(fragment, rfc7915_5_1_1_fragments_from_ipv6_may_be_fragments_again)
+Test(fragment, rfc8656_13_3_rfc7915_5_1_1_fragments_from_ipv6_may_be_fragments_again)
 {
 	static uint8_t udp[FRAME_BYTES_MAX];
 	struct ip_udp_view view;

@@ -468,6 +468,7 @@ static bool is_outcome(enum dp_counter c)
 	case DP_COUNTER_PUNT:
 	case DP_COUNTER_KERNEL:
 	case DP_COUNTER_FRAGMENT_HELD:
+	case DP_COUNTER_ICMP_RELAYED:
 	case DP_COUNTER_SFU_CHECK:
 	case DP_COUNTER_SFU_CHECK_REFUSED:
 	case DP_COUNTER_SFU_DTLS:

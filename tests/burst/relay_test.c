@@ -295,7 +295,7 @@ Test(relay, corruption_stays_detectable)
 
 // ---- headers (RFC 8656 §13–16)
 
-Test(relay, rfc8656_16_dscp_ecn_and_df_are_copied_and_ttl_decremented)
+Test(relay, rfc8656_14_dscp_ecn_and_df_are_copied_and_ttl_decremented)
 {
 	for (uint8_t df = 0; df < 2; df++) {
 		struct dress up = { .from = CLIENT_V4,
@@ -327,7 +327,7 @@ Test(relay, rfc8656_16_dscp_ecn_and_df_are_copied_and_ttl_decremented)
 	}
 }
 
-Test(relay, rfc8656_14_ipv6_gets_a_new_flow_label_and_less_hops)
+Test(relay, rfc8656_13_2_ipv6_gets_a_new_flow_label_and_less_hops)
 {
 	struct dress up = { .from = CLIENT_V6, .to = LISTEN_V6, .ttl = 9, .traffic_class = 0xb9 };
 

@@ -4,13 +4,14 @@
 #include <criterion/criterion.h>
 
 uint8_t data[2048];
+uint8_t data_first = 3;
 uint8_t message[4096];
 struct frame out;
 
 void data_fill(uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		data[i] = (uint8_t)(i * 7 + 3);
+		data[i] = (uint8_t)(i * 7 + data_first);
 }
 
 // From a client, with ChannelData around `n` bytes.
@@ -24,7 +25,8 @@ void send_channel(const char *client, uint16_t channel, uint16_t n)
 
 void send_from_peer(const char *peer, const char *relayed, uint16_t n)
 {
-	struct dress d = { .from = peer, .to = relayed };
+	// With DF, or RFC 7915 §4.1 has larger ones cut up toward IPv6.
+	struct dress d = { .from = peer, .to = relayed, .dont_fragment = 1 };
 
 	data_fill(n);
 	send_datagram(&d, data, n);
