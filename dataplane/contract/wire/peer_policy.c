@@ -11,7 +11,8 @@ static uint32_t rule_match(const struct peer_policy *p, const struct ip_address 
 	for (uint32_t i = 0; i < p->n_rules; i++) {
 		const struct peer_rule *r = &p->rules[i];
 
-		if (!ip_prefix_contains(&r->prefix, a))
+		if (!ip_prefix_contains(&r->prefix, a) ||
+		    (r->realm_idx != p->realm_idx && r->realm_idx != PEER_REALM_ANY))
 			continue;
 		if (best == RULE_NONE ||
 		    r->prefix.length_bits > p->rules[best].prefix.length_bits ||

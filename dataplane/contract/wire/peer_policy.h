@@ -14,8 +14,11 @@ enum peer_action {
 
 struct peer_rule {
 	struct ip_prefix prefix;
-	uint8_t action; // enum peer_action
+	uint8_t action;    // enum peer_action
+	uint8_t realm_idx; // whose allocations it is about, or PEER_REALM_ANY
 };
+
+#define PEER_REALM_ANY 0xff // the number of SHM_REALM_ANY
 
 // An address of our own: listener, relay pool, control or metrics.
 struct peer_local {
@@ -28,6 +31,7 @@ struct peer_policy {
 	uint32_t n_rules;
 	const struct peer_local *locals;
 	uint32_t n_locals;
+	uint8_t realm_idx; // of the allocation: rules of other realms do not count
 };
 
 enum peer_verdict {
