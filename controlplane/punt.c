@@ -37,14 +37,16 @@ static uint64_t clock_ns(clockid_t id)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-static bool is_listener(const struct table_writer *w, uint8_t local_idx, uint16_t port_be)
+// NULL: it is none.
+static const struct shm_listener *listener_at(const struct table_writer *w, uint8_t local_idx,
+					      uint16_t port_be)
 {
 	for (uint32_t i = 0; i < w->settings.n_listeners; i++) {
 		if (w->settings.listener[i].local_idx == local_idx &&
 		    w->settings.listener[i].port_be == port_be)
-			return true;
+			return &w->settings.listener[i];
 	}
-	return false;
+	return NULL;
 }
 
 // Answers where the request came from, over the worker that has it.
@@ -72,13 +74,29 @@ static void inject(struct punt *p, uint32_t worker_idx, const struct turn_reques
 	p->stats.n_answers++;
 }
 
+static void request_handle(void *arg, const struct turn_request *request)
+{
+	uint8_t answer[TURN_ANSWER_BYTES_MAX];
+	struct punt *p = arg;
+	size_t answer_bytes;
+
+	answer_bytes = turn_server_handle(p->turn, request, answer, sizeof(answer));
+	if (answer_bytes > 0)
+		inject(p, request->worker_idx, request, answer, answer_bytes);
+}
+
 // One datagram, already out of the ring.
 static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagram *d,
 		   uint16_t length_bytes, uint64_t now_ns, uint64_t wall_ns)
 {
-	uint8_t answer[TURN_ANSWER_BYTES_MAX];
-	struct turn_request request = { .now_ns = now_ns, .wall_ns = wall_ns };
-	size_t answer_bytes;
+	struct turn_request request = {
+		.now_ns = now_ns,
+		.wall_ns = wall_ns,
+		.again = request_handle,
+		.again_arg = p,
+		.worker_idx = worker_idx,
+	};
+	const struct shm_listener *listener;
 
 	if (p->sfu != NULL && (d->kind == SHM_DATAGRAM_DTLS || d->kind == SHM_DATAGRAM_SFU_EVENT ||
 			       d->kind == SHM_DATAGRAM_SFU_FEEDBACK)) {
@@ -92,14 +110,13 @@ static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagra
 	request.l2_word = d->l2_word;
 	request.bytes = d->data;
 	request.len_bytes = length_bytes;
-	if (d->kind != SHM_DATAGRAM_STUN || request.client.port_be == 0 ||
-	    !is_listener(p->tables, request.local_idx, request.local_port_be)) {
+	listener = listener_at(p->tables, request.local_idx, request.local_port_be);
+	if (d->kind != SHM_DATAGRAM_STUN || request.client.port_be == 0 || listener == NULL) {
 		p->stats.n_invalid++;
 		return;
 	}
-	answer_bytes = turn_server_handle(p->turn, &request, answer, sizeof(answer));
-	if (answer_bytes > 0)
-		inject(p, worker_idx, &request, answer, answer_bytes);
+	request.realm_idx = listener->realm_idx;
+	request_handle(p, &request);
 }
 
 // What workers have for clients whose sockets are ours. A key frame comes as some hundred messages at once.

@@ -81,8 +81,8 @@ static bool check_family(struct explain *x)
 static bool check_policy(struct explain *x)
 {
 	const struct shm_settings *s = &x->engine->tables.settings;
-	struct turn_peer_verdict v =
-		turn_server_peer_verdict(x->engine->turn, x->relay_idx, &x->peer.address);
+	struct turn_peer_verdict v = turn_server_peer_verdict(
+		x->engine->turn, x->allocation.realm_idx, x->relay_idx, &x->peer.address);
 	// Without a permission a worker never gets as far as the policy.
 	const char *counter = lookup_peer(x, &x->peer, SHM_FLOW_PERMISSION) ? "peer_denied"
 			      : x->channel                                  ? "no_channel"

@@ -173,16 +173,17 @@ static void adopt_allocation(void *arg, uint32_t idx, const struct shm_flow *f)
 	}
 	turn_auth_quota_name(s->auth, r->username, r->username_bytes, &name, &name_bytes);
 	user = port_take(s, r->relay2_idx, r->relay2_port_be)
-		       ? turn_quota_user(&s->quota, name, name_bytes, 1)
+		       ? turn_quota_user(&s->quota, r->realm_idx, name, name_bytes)
 		       : NULL;
 	if (user == NULL) {
 		port_release(s, r->relay_idx, r->relay_port_be);
 		drop_flow(a, idx);
 		return;
 	}
-	user->n_allocations++;
+	turn_quota_take(&s->quota, user);
 	allocation = &s->allocations[f->allocation_idx];
 	*allocation = (struct turn_allocation){ .user = user, .flow_idx = idx };
+	turn_limits_apply(s, f->allocation_idx);
 	s->n_allocations++;
 	turn_timers_add(&s->timers, s->flows, idx, table_writer_flow_own_expiry(s->tables, idx));
 }

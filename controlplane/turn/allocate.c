@@ -201,23 +201,6 @@ static size_t allocate_checked(struct turn_call *c, const struct wanted *want)
 	return answer_success(c, idx);
 }
 
-static bool quota_is_reached(struct turn_call *c)
-{
-	const struct config *config = c->server->config;
-	const struct turn_user *user;
-	const char *name;
-	size_t name_bytes;
-
-	if (config->quota_total != 0 && c->server->n_allocations >= config->quota_total)
-		return true;
-	if (config->quota_per_user == 0)
-		return false;
-	turn_auth_quota_name(c->server->auth, c->identity.username, c->identity.username_bytes,
-			     &name, &name_bytes);
-	user = turn_quota_user(&c->server->quota, name, name_bytes, 0);
-	return user != NULL && user->n_allocations >= config->quota_per_user;
-}
-
 // ADDITIONAL-ADDRESS-FAMILY, also under the number that it had as a draft (coturn's client sends that).
 static bool additional_family_find(const struct turn_call *c, struct stun_attr *out)
 {
@@ -327,7 +310,7 @@ size_t turn_allocate(struct turn_call *c)
 	// A lifetime of 0 makes no sense here; the bounds apply to it like to any other value.
 	if (want.lifetime_s == 0)
 		want.lifetime_s = TURN_LIFETIME_MIN_S;
-	if (quota_is_reached(c))
+	if (turn_quota_is_reached(c))
 		return turn_answer_error(c, 486);
 	return allocate_checked(c, &want);
 }

@@ -75,6 +75,7 @@ struct turn_allocation_info {
 	struct shm_flow_key up_key; // of its ALLOCATION flow
 	const char *username;
 	uint16_t username_bytes;
+	uint8_t realm_idx;
 	uint64_t created_at_ns; // CLOCK_MONOTONIC
 	uint64_t expires_at_ns;
 	uint32_t n_permissions;
@@ -128,6 +129,7 @@ struct turn_allocation_brief {
 	struct ip_endpoint client;
 	const char *username;
 	uint16_t username_bytes;
+	uint8_t realm_idx;
 };
 // Calls fn for each live allocation that `wants` says true to, until it returns false; NULL where
 // `wants` never does. Neither may end allocations.

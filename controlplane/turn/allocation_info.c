@@ -56,6 +56,7 @@ int turn_allocation_info(const struct turn_server *s, uint32_t idx,
 	out->up_key = table_writer_flow(s->tables, a->flow_idx)->key;
 	out->username = r->username;
 	out->username_bytes = r->username_bytes;
+	out->realm_idx = r->realm_idx;
 	out->created_at_ns = r->created_at_ns;
 	out->expires_at_ns = r->expires_at_ns;
 	out->n_permissions = a->n_permissions;
@@ -186,6 +187,7 @@ void turn_allocation_each(const struct turn_server *s,
 		brief.client.port_be = r->client_port_be;
 		brief.username = r->username;
 		brief.username_bytes = r->username_bytes;
+		brief.realm_idx = r->realm_idx;
 		if (wants(arg, &brief) && turn_allocation_info(s, idx, &info) == 0 &&
 		    !fn(arg, &info))
 			return;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/turn/store/store.h"
 #include "dataplane/contract/wire/challenge.h"
 
 #define SHA1_BYTES       20
@@ -39,6 +40,7 @@ struct turn_auth {
 	bool has_context_key;
 	uint8_t hash_key[16];
 	char *realm;
+	struct turn_store *store;
 	struct auth_user *users;
 	uint32_t n_users;
 	uint32_t *bucket;
@@ -125,6 +127,9 @@ int turn_auth_new(const struct config *config, struct turn_auth **out)
 	if (a->context == NULL || EVP_MAC_CTX_set_params(a->context, params) != 1 ||
 	    RAND_bytes(a->hash_key, sizeof(a->hash_key)) != 1)
 		goto fail;
+	ret = turn_store_new(config, &a->store);
+	if (ret < 0)
+		goto fail;
 	ret = users_copy(a, config);
 	if (ret < 0)
 		goto fail;
@@ -157,12 +162,18 @@ void turn_auth_free(struct turn_auth *a)
 	free(a->users);
 	free(a->bucket);
 	free(a->realm);
+	turn_store_free(a->store);
 	EVP_MD_CTX_free(a->digest);
 	EVP_MD_free(a->md5);
 	EVP_MAC_CTX_free(a->context);
 	EVP_MAC_free(a->hmac);
 	OPENSSL_cleanse(a, sizeof(*a));
 	free(a);
+}
+
+struct turn_store *turn_auth_store(struct turn_auth *a)
+{
+	return a->store;
 }
 
 // Starts an HMAC. Requests come in runs of one key, and the answer has its request's: then the

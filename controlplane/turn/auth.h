@@ -14,6 +14,7 @@
 #define TURN_AUTH_TAG_BYTES 20 // HMAC-SHA1
 
 struct turn_auth;
+struct turn_store;
 
 // Who sent a request. `username` points into it.
 struct turn_identity {
@@ -33,6 +34,8 @@ struct turn_auth_owner {
 // 0 or -errno. Copies what it needs of config.
 int turn_auth_new(const struct config *config, struct turn_auth **out);
 void turn_auth_free(struct turn_auth *a); // wipes
+// Where it takes keys and secrets from.
+struct turn_store *turn_auth_store(struct turn_auth *a);
 
 // Checks USERNAME and MESSAGE-INTEGRITY; nonce and presence of the attributes are the caller's.
 // `owner` may be NULL. 0 and the identity, or -EACCES: unknown user, expired credential or wrong

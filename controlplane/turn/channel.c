@@ -52,7 +52,8 @@ size_t turn_channel_bind(struct turn_call *c)
 	if ((entry != 0) != (peer_entry != 0) ||
 	    (entry != 0 && s->flows[entry].partner != peer_entry))
 		return turn_answer_error(c, 400);
-	v = turn_server_peer_verdict(s, turn_relay_toward(s, idx, &peer.address).local_idx,
+	v = turn_server_peer_verdict(s, turn_record(s, idx)->realm_idx,
+				     turn_relay_toward(s, idx, &peer.address).local_idx,
 				     &peer.address);
 	if (v.code != 0)
 		return turn_answer_error(c, v.code);

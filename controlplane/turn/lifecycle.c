@@ -72,6 +72,7 @@ static void record_fill(struct shm_allocation *r, const struct turn_call *c,
 	r->key_bytes = TURN_AUTH_KEY_BYTES;
 	memcpy(r->key, c->identity.key, TURN_AUTH_KEY_BYTES);
 	r->lifetime_s = p->lifetime_s;
+	r->realm_idx = in->realm_idx;
 	r->relay_transport = p->relay_transport;
 }
 
@@ -91,7 +92,7 @@ int turn_allocation_create(struct turn_call *c, const struct turn_allocate_param
 
 	turn_auth_quota_name(s->auth, c->identity.username, c->identity.username_bytes, &name,
 			     &name_bytes);
-	user = turn_quota_user(&s->quota, name, name_bytes, 1);
+	user = turn_quota_user(&s->quota, c->in->realm_idx, name, name_bytes);
 	if (user == NULL)
 		return -ENOSPC;
 	r = table_writer_allocation_take(s->tables, &idx);
@@ -104,6 +105,7 @@ int turn_allocation_create(struct turn_call *c, const struct turn_allocate_param
 
 	a = &s->allocations[idx];
 	*a = (struct turn_allocation){ .user = user };
+	turn_limits_apply(s, idx);
 	flow = turn_flow_allocation(s, idx, &path);
 	flow.expires_at_ns = r->expires_at_ns;
 	flow.neighbour_idx = client_hop(s, &path, c->in->l2_word);
@@ -116,8 +118,9 @@ int turn_allocation_create(struct turn_call *c, const struct turn_allocate_param
 		return -ENOSPC;
 	}
 	turn_timers_add(&s->timers, s->flows, a->flow_idx, r->expires_at_ns);
-	user->n_allocations++;
+	turn_quota_take(&s->quota, user);
 	s->n_allocations++;
+	turn_tell(s, idx, TURN_EVENT_NEW, c->in->now_ns);
 	*out_idx = idx;
 	return 0;
 }
@@ -256,6 +259,7 @@ void turn_allocation_end(struct turn_server *s, uint32_t idx, enum turn_end_reas
 	const struct shm_allocation *r = turn_record(s, idx);
 
 	remember_end(s, idx, reason, now_ns);
+	turn_tell(s, idx, TURN_EVENT_ENDED, now_ns);
 	turn_tcp_relay_end(s->tcp_relay, idx);
 	if (a->move != NULL)
 		turn_move_forget(s, idx);

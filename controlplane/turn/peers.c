@@ -10,6 +10,7 @@ void turn_policy_set(struct turn_server *s)
 		memcpy(s->peer_rules[i].prefix.address.bytes, settings->peer_rule[i].address, 16);
 		s->peer_rules[i].prefix.length_bits = settings->peer_rule[i].length_bits;
 		s->peer_rules[i].action = settings->peer_rule[i].action;
+		s->peer_rules[i].realm_idx = settings->peer_rule[i].realm_idx;
 	}
 	// Addresses that are not configured any more are still no peers until their slots are used
 	// again.
@@ -26,9 +27,10 @@ void turn_policy_set(struct turn_server *s)
 	};
 }
 
-struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, uint8_t relay_idx,
-						  const struct ip_address *peer)
+struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, uint8_t realm_idx,
+						  uint8_t relay_idx, const struct ip_address *peer)
 {
+	struct peer_policy policy = s->policy;
 	struct ip_address relayed = turn_local_address(s, relay_idx);
 	struct turn_peer_verdict v = { .rule_idx = -1 };
 	uint32_t rule_idx = UINT32_MAX;
@@ -38,7 +40,8 @@ struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, u
 		v.code = 443;
 		return v;
 	}
-	verdict = peer_policy_check(&s->policy, peer, &rule_idx);
+	policy.realm_idx = realm_idx;
+	verdict = peer_policy_check(&policy, peer, &rule_idx);
 	if (rule_idx != UINT32_MAX)
 		v.rule_idx = (int)rule_idx;
 	v.is_hairpin = verdict == PEER_ALLOWED_HAIRPIN;
@@ -48,7 +51,9 @@ struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, u
 
 static uint16_t verdict_of(const struct turn_server *s, uint32_t idx, const struct ip_address *peer)
 {
-	return turn_server_peer_verdict(s, turn_relay_toward(s, idx, peer).local_idx, peer).code;
+	return turn_server_peer_verdict(s, turn_record(s, idx)->realm_idx,
+					turn_relay_toward(s, idx, peer).local_idx, peer)
+		.code;
 }
 
 void turn_peers_recheck(struct turn_server *s, uint32_t idx)

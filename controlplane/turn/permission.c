@@ -56,7 +56,8 @@ size_t turn_create_permission(struct turn_call *c)
 		return turn_answer_error(c, code);
 	for (uint32_t i = 0; i < n; i++) {
 		uint8_t relay_idx = turn_relay_toward(s, idx, &w[i].peer).local_idx;
-		struct turn_peer_verdict v = turn_server_peer_verdict(s, relay_idx, &w[i].peer);
+		struct turn_peer_verdict v = turn_server_peer_verdict(
+			s, turn_record(s, idx)->realm_idx, relay_idx, &w[i].peer);
 
 		if (v.code != 0)
 			return turn_answer_error(c, v.code);

@@ -58,28 +58,45 @@ static void grow(struct turn_quota *q)
 	q->n_buckets *= 2;
 }
 
-struct turn_user *turn_quota_user(struct turn_quota *q, const char *name, size_t name_bytes,
-				  int create)
+static uint64_t hash_of(const struct turn_quota *q, uint8_t realm_idx, const char *name,
+			size_t name_bytes)
 {
-	struct turn_user *u;
 	uint8_t digest[16];
 	uint64_t hash;
 
 	siphash128(q->hash_key, name, name_bytes, digest);
 	memcpy(&hash, digest, sizeof(hash));
-	for (u = q->bucket[hash & (q->n_buckets - 1)]; u != NULL; u = u->next) {
-		if (u->hash == hash && u->name_bytes == name_bytes &&
-		    memcmp(u->name, name, name_bytes) == 0)
-			return u;
-	}
-	if (!create)
-		return NULL;
+	return hash ^ realm_idx;
+}
+
+struct turn_user *turn_quota_find(const struct turn_quota *q, uint8_t realm_idx, const char *name,
+				  size_t name_bytes)
+{
+	uint64_t hash = hash_of(q, realm_idx, name, name_bytes);
+	struct turn_user *u = q->bucket[hash & (q->n_buckets - 1)];
+
+	while (u != NULL && (u->hash != hash || u->realm_idx != realm_idx ||
+			     u->name_bytes != name_bytes || memcmp(u->name, name, name_bytes) != 0))
+		u = u->next;
+	return u;
+}
+
+struct turn_user *turn_quota_user(struct turn_quota *q, uint8_t realm_idx, const char *name,
+				  size_t name_bytes)
+{
+	struct turn_user *u = turn_quota_find(q, realm_idx, name, name_bytes);
+	uint64_t hash;
+
+	if (u != NULL)
+		return u;
 	u = malloc(sizeof(*u) + name_bytes);
 	if (u == NULL)
 		return NULL;
 	if (q->n_users >= q->n_buckets)
 		grow(q);
+	hash = hash_of(q, realm_idx, name, name_bytes);
 	u->hash = hash;
+	u->realm_idx = realm_idx;
 	u->n_allocations = 0;
 	u->name_bytes = (uint32_t)name_bytes;
 	memcpy(u->name, name, name_bytes);
@@ -102,8 +119,15 @@ void turn_quota_drop_unused(struct turn_quota *q, struct turn_user *u)
 	free(u);
 }
 
+void turn_quota_take(struct turn_quota *q, struct turn_user *u)
+{
+	u->n_allocations++;
+	q->n_in_realm[u->realm_idx % SHM_REALMS_MAX]++;
+}
+
 void turn_quota_release(struct turn_quota *q, struct turn_user *u)
 {
 	u->n_allocations--;
+	q->n_in_realm[u->realm_idx % SHM_REALMS_MAX]--;
 	turn_quota_drop_unused(q, u);
 }

@@ -36,6 +36,8 @@ size_t turn_refresh(struct turn_call *c)
 	else
 		turn_allocation_set_lifetime(s, c->allocation_idx, family,
 					     c->in->now_ns + lifetime_s * TURN_NS_PER_S);
+	if (lifetime_s != 0)
+		turn_tell(s, c->allocation_idx, TURN_EVENT_REFRESHED, c->in->now_ns);
 	turn_answer_begin(c, &b);
 	stun_build_u32(&b, TURN_ATTR_LIFETIME, lifetime_s);
 	return turn_answer_end(c, &b);

@@ -96,6 +96,7 @@ void turn_server_free(struct turn_server *s)
 		s->moves = move->next;
 		free(move);
 	}
+	turn_waiting_fini(&s->waiting);
 	if (s->quota.bucket != NULL)
 		turn_quota_fini(&s->quota);
 	for (uint32_t i = 0; i < SHM_LOCALS_MAX; i++)
@@ -110,6 +111,7 @@ void turn_server_reload(struct turn_server *s, const struct config *config, stru
 	turn_auth_free(s->auth);
 	s->auth = auth;
 	s->config = config;
+	turn_server_attach_store(s, s->backend);
 	turn_policy_set(s);
 	turn_walk_start(s, &s->recheck);
 	// Small relays are done at once.
@@ -348,11 +350,14 @@ const struct turn_adoption *turn_server_adoption(const struct turn_server *s)
 uint32_t turn_server_user_allocations(const struct turn_server *s, const char *name,
 				      size_t name_bytes)
 {
-	// Looking up changes nothing; the quota's own signature serves creation too.
-	struct turn_quota quota = s->quota;
-	const struct turn_user *u = turn_quota_user(&quota, name, name_bytes, 0);
+	uint32_t n = 0;
 
-	return u == NULL ? 0 : u->n_allocations;
+	for (uint8_t i = 0; i < SHM_REALMS_MAX; i++) {
+		const struct turn_user *u = turn_quota_find(&s->quota, i, name, name_bytes);
+
+		n += u == NULL ? 0 : u->n_allocations;
+	}
+	return n;
 }
 
 uint32_t turn_server_free_ports(const struct turn_server *s, uint8_t local_idx)

@@ -16,6 +16,7 @@
 #define TURN_ANSWER_BYTES_MAX 512
 
 struct turn_auth;
+struct turn_store_backend;
 
 // Where flows get their next hops from. Every idx handed out is one reference on table_writer's
 // neighbour.
@@ -33,7 +34,8 @@ struct turn_request {
 	struct ip_endpoint client;
 	uint8_t local_idx; // settings.local of the listener
 	uint16_t local_port_be;
-	uint64_t l2_word; // the path it came on, 0 = unknown
+	uint8_t realm_idx; // settings.realm of the listener that it came to
+	uint64_t l2_word;  // the path it came on, 0 = unknown
 	uint8_t transport; // enum shm_transport; but for UDP local_idx is SHM_LOCAL_STREAM and the port 0
 	struct {
 		uint32_t idx; // 0 = it came over UDP
@@ -43,6 +45,12 @@ struct turn_request {
 	size_t len_bytes;
 	uint64_t now_ns;  // CLOCK_MONOTONIC
 	uint64_t wall_ns; // CLOCK_REALTIME
+	// Handles it once more, when its user's key had to be asked for elsewhere and is there now; `in` is a copy. NULL: then
+	// such a request is dropped.
+	void (*again)(void *arg, const struct turn_request *in);
+	void *again_arg;
+	uint32_t worker_idx;       // that took it from the wire; UDP alone
+	uint64_t waiting_since_ns; // when it was handled first; 0 = now
 };
 
 enum turn_counter {
@@ -100,6 +108,9 @@ size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, 
 // The connection is gone: its allocation ends, or waits for a Refresh with its ticket if it may move.
 void turn_server_stream_closed(struct turn_server *s, uint32_t stream_idx, uint32_t stream_serial,
 			       uint64_t now_ns);
+// Handles those requests once more whose users' keys had to be asked for: the store has answered, or
+// some time has passed.
+void turn_server_retry(struct turn_server *s, uint64_t now_ns, uint64_t wall_ns);
 // Finishes the moves of clients that were heard on their new path. Every few milliseconds.
 void turn_server_follow_moves(struct turn_server *s);
 // Ends what has expired and goes on with walks through all allocations, a bounded amount of work;
@@ -119,7 +130,7 @@ uint32_t turn_server_n_permissions(const struct turn_server *s);
 uint32_t turn_server_n_channels(const struct turn_server *s);
 uint64_t turn_server_counter(const struct turn_server *s, enum turn_counter c);
 const struct turn_adoption *turn_server_adoption(const struct turn_server *s);
-// Live allocations of a user (the id part of a REST username), 0 for an unknown one.
+// Live allocations of a user (the id part of a REST username) in all realms, 0 for an unknown one.
 uint32_t turn_server_user_allocations(const struct turn_server *s, const char *name,
 				      size_t name_bytes);
 // Free relayed ports of one of our addresses.
@@ -133,7 +144,30 @@ struct turn_peer_verdict {
 	bool is_hairpin;
 	int rule_idx;
 };
-struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, uint8_t relay_idx,
-						  const struct ip_address *peer);
+struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, uint8_t realm_idx,
+						  uint8_t relay_idx, const struct ip_address *peer);
+
+// ---- what is shared with other hosts
+
+// Users and secrets beside those of the configuration; NULL takes them away. `backend` must outlive
+// the server, or be taken away before.
+void turn_server_attach_store(struct turn_server *s, const struct turn_store_backend *backend);
+// The name of a realm, NUL-terminated.
+const char *turn_server_realm(const struct turn_server *s, uint8_t realm_idx);
+// The rules about peers in the settings are others now: what they deny goes as time passes.
+void turn_server_rules_changed(struct turn_server *s);
+
+enum turn_event {
+	TURN_EVENT_NEW = 0,
+	TURN_EVENT_REFRESHED,
+	TURN_EVENT_ENDED, // it can still be looked at
+};
+// Told of allocations as they happen. It must not change them.
+struct turn_observer {
+	void *arg;
+	void (*allocation)(void *arg, uint32_t idx, enum turn_event event, uint64_t now_ns);
+};
+// One; NULL takes it away.
+void turn_server_observe(struct turn_server *s, const struct turn_observer *observer);
 
 #endif

@@ -11,6 +11,7 @@
 #include "controlplane/turn/server.h"
 #include "controlplane/turn/tcp_relay/tcp_relay.h"
 #include "controlplane/turn/timers.h"
+#include "controlplane/turn/waiting.h"
 #include "dataplane/contract/wire/peer_policy.h"
 #include "dataplane/contract/wire/stun.h"
 
@@ -43,6 +44,9 @@ struct turn_server {
 	struct turn_ports *ports[SHM_LOCALS_MAX]; // of relay addresses, by local_idx
 	struct turn_timers timers;
 	struct turn_reservations reservations;
+	const struct turn_store_backend *backend; // of auth's store, also after a reload
+	struct turn_observer observer;
+	struct turn_waiting waiting;
 	struct turn_walk recheck;            // of peers, after a reload
 	struct turn_walk renewal;            // of next hops, after a route change
 	struct turn_move *moves;             // under way
@@ -188,6 +192,15 @@ void turn_channel_link(struct turn_server *s, uint32_t idx, uint32_t entry, uint
 void turn_bindings_renew_next_hops(struct turn_server *s, uint32_t idx, uint16_t client_hop);
 // Ends those of one family's relayed address, or all (0).
 void turn_bindings_remove(struct turn_server *s, uint32_t idx, uint8_t family);
+
+// ---- realm.c
+
+// Whether the request's user, its realm or the server has as many allocations as it may have.
+bool turn_quota_is_reached(const struct turn_call *c);
+// Writes down the limits of an allocation whose record stands, before its first flow is made.
+void turn_limits_apply(struct turn_server *s, uint32_t idx);
+// Tells the observer.
+void turn_tell(struct turn_server *s, uint32_t idx, enum turn_event event, uint64_t now_ns);
 
 // ---- peers.c
 

@@ -121,7 +121,8 @@ uint16_t turn_tcp_relay_may_connect(const struct turn_tcp_relay *r, uint32_t all
 {
 	const struct turn_server *s = r->server;
 	const struct shm_allocation *record = turn_record(s, allocation_idx);
-	struct turn_peer_verdict v = turn_server_peer_verdict(s, record->relay_idx, &peer->address);
+	struct turn_peer_verdict v =
+		turn_server_peer_verdict(s, record->realm_idx, record->relay_idx, &peer->address);
 	uint32_t other = 0;
 	int local_idx;
 
@@ -140,11 +141,11 @@ uint16_t turn_tcp_relay_may_connect(const struct turn_tcp_relay *r, uint32_t all
 static bool is_permitted(const struct turn_server *s, uint32_t allocation_idx,
 			 const struct ip_address *peer, uint64_t now_ns)
 {
+	const struct shm_allocation *r = turn_record(s, allocation_idx);
 	uint32_t entry = turn_permission_find(s, allocation_idx, peer);
 
 	return entry != 0 && table_writer_flow_own_expiry(s->tables, entry) > now_ns &&
-	       turn_server_peer_verdict(s, turn_record(s, allocation_idx)->relay_idx, peer).code ==
-		       0;
+	       turn_server_peer_verdict(s, r->realm_idx, r->relay_idx, peer).code == 0;
 }
 
 // RFC 6062 §5.3.
