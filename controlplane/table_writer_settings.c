@@ -120,6 +120,7 @@ static int settings_build(const struct table_writer *w, const struct config *con
 		config->n_workers < w->n_workers_max ? config->n_workers : w->n_workers_max;
 	out->idle = config->idle;
 	out->flags = config->rfc5766_channels ? SHM_SETTINGS_F_RFC5766_CHANNELS : 0;
+	out->flags |= config->tls.takes_dtls ? SHM_SETTINGS_F_DTLS : 0;
 	out->n_ports = config->n_ports;
 	out->n_listeners = config->n_listeners;
 	out->n_peer_rules = config->n_peer_rules;

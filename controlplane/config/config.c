@@ -142,11 +142,11 @@ static const cyaml_config_t cyaml_settings = {
 static int read_all(struct config_reader *r)
 {
 	static int (*const readers[])(struct config_reader *) = {
-		config_read_names,   config_read_credentials,   config_read_realms,
-		config_read_redis,   config_read_listeners,     config_read_relay,
-		config_read_peers,   config_read_workers,       config_read_ports,
-		config_read_limits,  config_read_sfu,           config_read_http,
-		config_read_streams, config_read_nat_discovery,
+		config_read_names,   config_read_credentials, config_read_realms,
+		config_read_redis,   config_read_listeners,   config_read_relay,
+		config_read_peers,   config_read_workers,     config_read_ports,
+		config_read_limits,  config_read_sfu,         config_read_http,
+		config_read_streams, config_read_tcp_relay,   config_read_nat_discovery,
 	};
 
 	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {

@@ -51,6 +51,14 @@ struct config_tls {
 	char *certificate; // PEM files; NULL = one of our own
 	char *key;
 	uint16_t min_version; // as on the wire: 0x0303 is 1.2
+	bool takes_dtls;      // on the UDP listeners, always 1.2
+};
+
+// The section `tcp_relay` (RFC 6062).
+struct config_tcp_relay {
+	bool is_enabled;
+	uint32_t max_connections; // with peers
+	uint32_t max_per_allocation;
 };
 
 // The section `streams`: clients over TCP and TLS.
@@ -155,6 +163,7 @@ struct config {
 	uint32_t n_stream_listeners;
 	struct config_tls tls;
 	struct config_streams streams;
+	struct config_tcp_relay tcp_relay;
 	struct config_relay *relays;
 	uint32_t n_relays;
 	uint16_t relay_port_min; // host order, inclusive

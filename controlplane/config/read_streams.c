@@ -173,6 +173,23 @@ static int read_tls(struct config_reader *r)
 	return 0;
 }
 
+// Whoever has TLS for TCP has DTLS for UDP, unless he wants no 1.2.
+static int read_dtls(struct config_reader *r)
+{
+	const struct file_tls *f = r->file->tls;
+	struct config *c = r->config;
+	bool has_tls = f != NULL;
+
+	for (uint32_t i = 0; i < c->n_stream_listeners; i++)
+		has_tls |= c->stream_listeners[i].takes_tls;
+	c->tls.takes_dtls = f && f->dtls ? *f->dtls : has_tls && c->tls.min_version == TLS_1_2;
+	config_at(r, "tls.dtls");
+	if (c->tls.takes_dtls && c->tls.min_version != TLS_1_2)
+		return config_fail(r, "DTLS is spoken in version 1.2 only, which tls.min_version "
+				      "forbids; lower that or take this away");
+	return 0;
+}
+
 int config_read_streams(struct config_reader *r)
 {
 	static const struct file_streams none;
@@ -219,5 +236,7 @@ int config_read_streams(struct config_reader *r)
 			"allows for all; lower it or raise that",
 			buffer_kb, total_mb);
 	ret = read_tls(r);
-	return ret < 0 ? ret : read_listeners(r);
+	if (ret == 0)
+		ret = read_listeners(r);
+	return ret < 0 ? ret : read_dtls(r);
 }

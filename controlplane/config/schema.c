@@ -39,6 +39,17 @@ static const cyaml_schema_field_t tls_fields[] = {
 	OPTIONAL_TEXT("certificate", struct file_tls, certificate),
 	OPTIONAL_TEXT("key", struct file_tls, key),
 	OPTIONAL_TEXT("min_version", struct file_tls, min_version),
+	CYAML_FIELD_BOOL_PTR("dtls", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_tls,
+			     dtls),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t tcp_relay_fields[] = {
+	CYAML_FIELD_BOOL_PTR("enabled", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_tcp_relay, enabled),
+	OPTIONAL_NUMBER("max_connections", struct file_tcp_relay, max_connections),
+	OPTIONAL_NUMBER("max_connections_per_allocation", struct file_tcp_relay,
+			max_connections_per_allocation),
 	CYAML_FIELD_END,
 };
 
@@ -218,6 +229,7 @@ static const cyaml_schema_field_t top_fields[] = {
 				   n_listeners, &listener_entry, 0, LIST_MAX),
 	OPTIONAL_BLOCK("tls", struct file_config, tls, tls_fields),
 	OPTIONAL_BLOCK("streams", struct file_config, streams, streams_fields),
+	OPTIONAL_BLOCK("tcp_relay", struct file_config, tcp_relay, tcp_relay_fields),
 	CYAML_FIELD_MAPPING_PTR("relay", CYAML_FLAG_POINTER, struct file_config, relay,
 				relay_fields),
 	OPTIONAL_LIST("users", struct file_config, users, n_users, &user_entry, USERS_MAX),

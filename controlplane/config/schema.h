@@ -21,6 +21,13 @@ struct file_tls {
 	char *certificate;
 	char *key;
 	char *min_version;
+	bool *dtls;
+};
+
+struct file_tcp_relay {
+	bool *enabled;
+	uint32_t *max_connections;
+	uint32_t *max_connections_per_allocation;
 };
 
 struct file_streams {
@@ -167,6 +174,7 @@ struct file_config {
 	uint32_t n_listeners;
 	struct file_tls *tls;
 	struct file_streams *streams;
+	struct file_tcp_relay *tcp_relay;
 	struct file_relay *relay;
 	struct file_user *users;
 	uint32_t n_users;
