@@ -110,6 +110,9 @@
 	  "the ring of data for clients over TCP, TLS and DTLS is full")                           \
 	X(STREAM_TOO_BIG, "stream_too_big",                                                        \
 	  "larger than a slot of the ring for clients over TCP, TLS and DTLS")                     \
+	X(LIMIT_ALLOCATION, "limit_allocation",                                                    \
+	  "the bytes per second of the allocation are used up (video first)")                      \
+	X(LIMIT_USER, "limit_user", "the bytes per second of the user are used up (video first)")  \
 	X(ICMP_MALFORMED, "icmp_malformed",                                                        \
 	  "ICMP error about a relayed datagram with a wrong checksum")                             \
 	X(ICMP_RATE, "icmp_rate", "more ICMP errors than a client is told of")                     \

@@ -1,6 +1,7 @@
 // From packets to flows: one bulk lookup for the whole burst, a second one for what needs a
 // permission, or the reason why it is dropped. Decides where a packet goes and why not. Worker
 // thread; writes the packets and the lists.
+#include "dataplane/sfu/reception.h"
 #include "dataplane/worker.h"
 
 static_assert(DP_BURST <= SHM_FLOW_BULK_MAX, "a burst is one bulk lookup");
@@ -38,16 +39,40 @@ static void drop_channel_miss(struct dp_worker *w, struct dp_packet *p,
 						       : DP_DROP_PERMISSION_EXPIRED);
 }
 
+// False: the bytes per second of its allocation or user are used up, and the packet is dropped.
+static bool within_limits(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f,
+			  enum dp_limit_direction direction)
+{
+	// What another worker passed on was charged there.
+	if (likely((f->flags & SHM_FLOW_F_LIMITED) == 0) ||
+	    (w->sfu_rx != NULL && w->sfu_rx->is_passed))
+		return true;
+	switch (dp_limit_take(&w->shared->limiter, f->allocation_idx, direction, p->data_bytes,
+			      dp_limit_is_urgent(p->frame + p->data_offset, p->data_bytes),
+			      w->now_ns)) {
+	case DP_LIMIT_PASS:
+		return true;
+	case DP_LIMIT_ALLOCATION_USED_UP:
+		dp_drop(w, p, DP_DROP_LIMIT_ALLOCATION);
+		return false;
+	default:
+		dp_drop(w, p, DP_DROP_LIMIT_USER);
+		return false;
+	}
+}
+
 // Upward and permitted: the policy's word on the final destination, then to the wire or to another
 // allocation of ours.
 static void forward_up(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *ruling)
 {
 	switch (dp_policy_verdict(w, ruling, &p->destination.address)) {
 	case PEER_ALLOWED:
-		dp_list_add(w, DP_STAGE_RELAY, p);
+		if (within_limits(w, p, ruling, DP_LIMIT_UP))
+			dp_list_add(w, DP_STAGE_RELAY, p);
 		return;
 	case PEER_ALLOWED_HAIRPIN:
-		dp_list_add(w, DP_STAGE_HAIRPIN, p);
+		if (within_limits(w, p, ruling, DP_LIMIT_UP))
+			dp_list_add(w, DP_STAGE_HAIRPIN, p);
 		return;
 	default:
 		dp_drop(w, p, DP_DROP_PEER_DENIED);
@@ -150,6 +175,8 @@ static void resolve_send_permission(struct dp_worker *w, struct dp_packet *p,
 // Downward to the client that the flow names.
 static void forward_down(struct dp_worker *w, struct dp_packet *p, const struct shm_flow *f)
 {
+	if (!within_limits(w, p, f, DP_LIMIT_DOWN))
+		return;
 	if (f->flags & SHM_FLOW_F_STREAM) {
 		p->flow = f;
 		memcpy(p->destination.address.bytes, f->to_address, 16);

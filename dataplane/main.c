@@ -360,6 +360,11 @@ static int run(char **argv, const char *instance, bool no_huge)
 	shared.flows = segments.flows;
 	shared.limits = segments.limits;
 	shared.n_limits = segments.n_limits;
+	if (dp_limits_create(segments.limits, segments.n_limits, &shared.limiter) < 0) {
+		dp_log(DP_LOG_ERROR, "no memory for the limits of %u allocations",
+		       segments.n_limits);
+		return EXIT_ENVIRONMENT;
+	}
 	shared.usage = segments.usage;
 	shared.n_workers = settings.n_workers;
 	ret = open_ports(run_dir);

@@ -8,6 +8,7 @@
 
 #include "dataplane/drop_reason.h"
 #include "dataplane/icmp_limit.h"
+#include "dataplane/limit.h"
 #include "dataplane/packet.h"
 #include "dataplane/port.h"
 #include "dataplane/settings.h"
@@ -72,6 +73,7 @@ struct dp_shared {
 	struct shm_flow_view flows;
 	const struct shm_limit *limits; // by allocation_idx
 	uint32_t n_limits;
+	struct dp_limits limiter;  // their buckets
 	struct shm_usage *usage;   // flows.n_entries per worker
 	uint32_t stop;             // set by the main thread; atomic
 	struct dp_sfu_shared *sfu; // NULL: none is configured

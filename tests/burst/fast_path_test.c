@@ -388,6 +388,29 @@ Test(fast_path, leaves_what_has_expired)
 	cr_assert_gt(fast.counter[DP_DROP_ALLOCATION_EXPIRED], 0);
 }
 
+// Flows with limits, and of clients whose sockets the control plane has, are the stages' alone.
+Test(fast_path, leaves_what_is_limited_or_goes_to_a_stream)
+{
+	flow_flags = SHM_FLOW_F_LIMITED;
+	flows_program();
+	fill_plain(5);
+	run_burst(DP_BURST, false, &slow); // the policy is asked
+	cr_assert_eq(run_both(DP_BURST), 0);
+	cr_assert_eq(fast.counter[DP_COUNTER_UP_CHANNEL], DP_BURST / 2);
+	cr_assert_eq(fast.counter[DP_COUNTER_DOWN_CHANNEL], DP_BURST / 2);
+	flow_flags = 0;
+	program_flow(STREAM, "198.51.100.2:50012", PEER_V4, 0x4001);
+	program_flow(STREAM2, "[fd00::2]:50012", PEER_V6, 0x4001);
+	for (uint32_t i = 0; i < DP_BURST; i++) {
+		struct dress d = { .from = i % 2 ? PEER_V4 : PEER_V6,
+				   .to = i % 2 ? "198.51.100.2:50012" : "[fd00::2]:50012" };
+
+		burst[i].n = frame_build(burst[i].bytes, &d, data, 40);
+	}
+	cr_assert_eq(run_both(DP_BURST), 0);
+	cr_assert_eq(fast.counter[DP_COUNTER_STREAM_OUT], DP_BURST);
+}
+
 // More listeners on one address than the first: all of them take ChannelData, and none is relayed.
 Test(fast_path, knows_every_listener_of_an_address)
 {

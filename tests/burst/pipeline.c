@@ -286,6 +286,7 @@ void pipeline_init(void)
 	shared.usage = attached.usage;
 	shared.limits = attached.limits;
 	shared.n_limits = attached.n_limits;
+	cr_assert_eq(dp_limits_create(attached.limits, attached.n_limits, &shared.limiter), 0);
 	shared.wake_fd = attached.wake_fd;
 	ports_open();
 	workers_create();
@@ -298,6 +299,7 @@ void pipeline_fini(void)
 	while (receive(&f))
 		;
 	workers_destroy();
+	dp_limits_destroy(&shared.limiter);
 	// Whatever was taken from the pool came back, so nothing leaks per packet.
 	if (rte_mempool_in_use_count(shared.pool) != 0)
 		cr_assert_fail("%u packet buffers are lost", rte_mempool_in_use_count(shared.pool));

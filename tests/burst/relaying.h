@@ -8,6 +8,7 @@
 #define CHANNEL 0x4001
 
 extern uint8_t data[2048];    // application data of the last packet
+extern uint8_t data_first;    // what it begins with from now on
 extern uint8_t message[4096]; // what was put around it
 extern struct frame out;      // the last frame that left
 
