@@ -5,7 +5,8 @@
 // The credentials are those of the allocation.
 static bool is_owner(const struct turn_call *c, const struct shm_allocation *record)
 {
-	return record->username_bytes == c->identity.username_bytes &&
+	return record->realm_idx == c->in->realm_idx &&
+	       record->username_bytes == c->identity.username_bytes &&
 	       memcmp(record->username, c->identity.username, record->username_bytes) == 0;
 }
 

@@ -1,5 +1,6 @@
 // TCP relaying (RFC 6062) without sockets: the test plays them.
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "controlplane/turn/tcp_relay/connections.h"
