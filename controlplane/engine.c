@@ -15,6 +15,7 @@
 #include "controlplane/ops/log.h"
 #include "controlplane/sfu/sfu.h"
 #include "controlplane/signaling/signaling.h"
+#include "controlplane/stream_config.h"
 #include "controlplane/turn/auth.h"
 #include "controlplane/turn/stream/listeners.h"
 
@@ -194,6 +195,8 @@ int engine_start(struct engine *e, struct event_base *base, char *error, size_t 
 	punt_attach_streams(e->punt, e->streams);
 	ret = turn_listeners_new(e->config, e->state_dir, base, e->streams, &e->turn_listeners,
 				 error, error_bytes);
+	if (ret == 0)
+		ret = stream_config_start(e, error, error_bytes);
 	if (ret < 0)
 		return ret;
 	snprintf(path, sizeof(path), "%s/ctl.sock", e->run_dir);
@@ -256,6 +259,8 @@ static const char *needs_restart(const struct config *a, const struct config *b)
 	    a->sfu.max_subscriptions != b->sfu.max_subscriptions ||
 	    a->sfu.node_id != b->sfu.node_id || a->sfu.retransmit_ms != b->sfu.retransmit_ms)
 		return "sfu";
+	if (!stream_config_same(a, b))
+		return "tls: dtls or tcp_relay";
 	if (!http_config_same_listeners(a, b))
 		return "http: listen";
 	return NULL;
@@ -265,7 +270,7 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 {
 	struct config *next, *old = e->config;
 	struct turn_auth *auth = NULL;
-	SSL_CTX *tls = NULL;
+	SSL_CTX *tls = NULL, *dtls = NULL;
 	const char *what;
 	char why[256];
 	int ret;
@@ -292,6 +297,8 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 	else
 		ret = turn_listeners_prepare(next, e->state_dir, &tls, error, error_bytes);
 	if (ret == 0)
+		ret = stream_config_prepare(e, next, &dtls, error, error_bytes);
+	if (ret == 0)
 		ret = http_config_reload(e, next, error, error_bytes);
 	if (ret == 0) {
 		ret = table_writer_publish_settings(&e->tables, next, error, error_bytes);
@@ -300,6 +307,7 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 	}
 	if (ret < 0) {
 		SSL_CTX_free(tls);
+		SSL_CTX_free(dtls);
 		turn_auth_free(auth);
 		config_free(next);
 		return ret;
@@ -311,6 +319,7 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 		turn_listeners_commit(e->turn_listeners, tls);
 	else
 		SSL_CTX_free(tls);
+	stream_config_commit(e, dtls);
 	next_hops_reload(e->hops, next);
 	if (e->sfu != NULL)
 		sfu_reload(e->sfu, next);
@@ -334,7 +343,9 @@ void engine_close(struct engine *e)
 	ctl_server_free(e->ctl);
 	signaling_free(e->signaling);
 	turn_listeners_free(e->turn_listeners);
+	stream_config_stop_dtls(e);
 	turn_streams_free(e->streams);
+	stream_config_stop_tcp_relay(e);
 	punt_free(e->punt);
 	filter_config_stop(e);
 	sfu_free(e->sfu);

@@ -17,6 +17,8 @@ struct sfu;
 struct signaling;
 struct turn_listeners;
 struct turn_streams;
+struct turn_dtls;
+struct turn_tcp_sockets;
 struct event;
 struct event_base;
 struct sfu;
@@ -43,6 +45,8 @@ struct engine {
 	struct signaling *signaling;  // NULL without a loop or listeners
 	struct turn_streams *streams; // TURN clients over TCP, TLS and DTLS; NULL without a loop
 	struct turn_listeners *turn_listeners; // where they connect; NULL without a loop
+	struct turn_dtls *dtls;                // NULL where it is not spoken
+	struct turn_tcp_sockets *tcp_sockets;  // of TCP peers; NULL where there are none
 	enum engine_filter_state filter_state;
 	struct xdp_filter *filter; // open maps, NULL unless configured
 	char filter_error[320];
@@ -55,6 +59,7 @@ struct engine {
 	struct event *timer_reclaim;
 	struct event *timer_expire;
 	struct event *timer_sfu;
+	struct event *timer_dtls;
 };
 
 // Monotonic and wall clock, in ns.

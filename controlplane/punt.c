@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "controlplane/sfu/sfu.h"
+#include "controlplane/turn/dtls/dtls.h"
 #include "controlplane/turn/stream/stream.h"
 #include "dataplane/contract/shm/segment.h"
 
@@ -22,6 +23,7 @@ struct punt {
 	struct turn_server *turn;
 	struct sfu *sfu;
 	struct turn_streams *streams;
+	struct turn_dtls *dtls;
 	struct punt_stats stats;
 	int wake_fd;
 	struct event *wake;
@@ -98,6 +100,11 @@ static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagra
 	};
 	const struct shm_listener *listener;
 
+	// Records of strangers, no transport of the SFU's.
+	if (p->dtls != NULL && d->kind == SHM_DATAGRAM_DTLS && d->transport_idx == 0) {
+		turn_dtls_receive(p->dtls, worker_idx, d, length_bytes, now_ns, wall_ns);
+		return;
+	}
 	if (p->sfu != NULL && (d->kind == SHM_DATAGRAM_DTLS || d->kind == SHM_DATAGRAM_SFU_EVENT ||
 			       d->kind == SHM_DATAGRAM_SFU_FEEDBACK)) {
 		sfu_handle_datagram(p->sfu, worker_idx, d, length_bytes, now_ns);
@@ -261,6 +268,11 @@ void punt_free(struct punt *p)
 void punt_attach_sfu(struct punt *p, struct sfu *sfu)
 {
 	p->sfu = sfu;
+}
+
+void punt_attach_dtls(struct punt *p, struct turn_dtls *dtls)
+{
+	p->dtls = dtls;
 }
 
 void punt_attach_streams(struct punt *p, struct turn_streams *streams)

@@ -11,6 +11,7 @@
 struct event_base;
 struct punt;
 struct sfu;
+struct turn_dtls;
 struct turn_streams;
 
 // At most so many datagrams of one ring before the next one has its turn.
@@ -31,6 +32,8 @@ int punt_new(struct event_base *base, struct table_writer *tables, struct turn_s
 void punt_free(struct punt *p);
 // From now on what concerns the SFU goes there; NULL = nowhere.
 void punt_attach_sfu(struct punt *p, struct sfu *sfu);
+// DTLS records that are no transport's of the SFU go there; NULL = nowhere.
+void punt_attach_dtls(struct punt *p, struct turn_dtls *dtls);
 // And what workers have for TURN clients on streams goes there.
 void punt_attach_streams(struct punt *p, struct turn_streams *streams);
 const struct punt_stats *punt_stats(const struct punt *p);
