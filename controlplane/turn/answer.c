@@ -134,9 +134,10 @@ size_t turn_answer_unknown(const struct turn_call *c, const uint16_t *types, uin
 size_t turn_answer_challenge(const struct turn_call *c, uint16_t code)
 {
 	const struct shm_settings *settings = &c->server->tables->settings;
+	uint8_t realm_idx = c->in->realm_idx < settings->n_realms ? c->in->realm_idx : 0;
 
 	count_error(c, code);
 	return challenge_build(&c->msg, code, settings->challenge_secret, c->in->wall_ns,
-			       &c->in->client, settings->realm[0].name,
-			       settings->realm[0].name_bytes, c->out, c->out_bytes);
+			       &c->in->client, settings->realm[realm_idx].name,
+			       settings->realm[realm_idx].name_bytes, c->out, c->out_bytes);
 }

@@ -9,20 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/turn/rest_key.h"
 #include "controlplane/turn/store/store.h"
 #include "dataplane/contract/wire/challenge.h"
 
 #define SHA1_BYTES       20
 #define PASSWORD_CHARS   28 // base64 of a SHA-1
 #define REST_CACHE_SLOTS 4096
-#define REST_DIGITS_MAX  12
-
-struct auth_user {
-	char *name;
-	uint32_t name_bytes;
-	uint32_t next; // index + 1
-	uint8_t key[TURN_AUTH_KEY_BYTES];
-};
 
 // Keys that verified once, found by the keyed hash of their username: saves an HMAC and an MD5 per
 // request.
@@ -39,71 +32,10 @@ struct turn_auth {
 	uint8_t context_key[TURN_AUTH_KEY_BYTES]; // the key that `context` holds
 	bool has_context_key;
 	uint8_t hash_key[16];
-	char *realm;
 	struct turn_store *store;
-	struct auth_user *users;
-	uint32_t n_users;
-	uint32_t *bucket;
-	uint32_t bucket_mask;
-	char **secrets;
-	uint32_t n_secrets;
 	struct rest_cached *cache;
+	uint64_t cache_version; // of the secrets that it was made from
 };
-
-static uint32_t name_bucket(const struct turn_auth *a, const char *name, size_t name_bytes)
-{
-	uint8_t hash[16];
-	uint32_t v;
-
-	siphash128(a->hash_key, name, name_bytes, hash);
-	memcpy(&v, hash, sizeof(v));
-	return v & a->bucket_mask;
-}
-
-static int users_copy(struct turn_auth *a, const struct config *config)
-{
-	uint32_t n_buckets = 16;
-
-	while (n_buckets < config->n_users * 2 && n_buckets < 1u << 30)
-		n_buckets *= 2;
-	a->users = calloc(config->n_users + 1, sizeof(*a->users));
-	a->bucket = calloc(n_buckets, sizeof(*a->bucket));
-	if (a->users == NULL || a->bucket == NULL)
-		return -ENOMEM;
-	a->bucket_mask = n_buckets - 1;
-	for (uint32_t i = 0; i < config->n_users; i++) {
-		struct auth_user *u = &a->users[i];
-		uint32_t b;
-
-		u->name = strdup(config->users[i].name);
-		if (u->name == NULL)
-			return -ENOMEM;
-		a->n_users++;
-		u->name_bytes = (uint32_t)strlen(u->name);
-		memcpy(u->key, config->users[i].key, sizeof(u->key));
-		b = name_bucket(a, u->name, u->name_bytes);
-		u->next = a->bucket[b];
-		a->bucket[b] = i + 1;
-	}
-	return 0;
-}
-
-static int secrets_copy(struct turn_auth *a, const struct config *config)
-{
-	a->secrets = calloc(config->n_rest_secrets + 1, sizeof(*a->secrets));
-	if (a->secrets == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < config->n_rest_secrets; i++) {
-		a->secrets[i] = strdup(config->rest_secrets[i]);
-		if (a->secrets[i] == NULL)
-			return -ENOMEM;
-		a->n_secrets++;
-	}
-	if (a->n_secrets == 0)
-		return 0;
-	a->cache = calloc(REST_CACHE_SLOTS, sizeof(*a->cache));
-	return a->cache == NULL ? -ENOMEM : 0;
-}
 
 int turn_auth_new(const struct config *config, struct turn_auth **out)
 {
@@ -117,11 +49,10 @@ int turn_auth_new(const struct config *config, struct turn_auth **out)
 
 	if (a == NULL)
 		return -ENOMEM;
-	a->realm = strdup(config->realm);
 	a->hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	a->md5 = EVP_MD_fetch(NULL, "MD5", NULL);
 	a->digest = EVP_MD_CTX_new();
-	if (a->realm == NULL || a->hmac == NULL || a->md5 == NULL || a->digest == NULL)
+	if (a->hmac == NULL || a->md5 == NULL || a->digest == NULL)
 		goto fail;
 	a->context = EVP_MAC_CTX_new(a->hmac);
 	if (a->context == NULL || EVP_MAC_CTX_set_params(a->context, params) != 1 ||
@@ -130,10 +61,8 @@ int turn_auth_new(const struct config *config, struct turn_auth **out)
 	ret = turn_store_new(config, &a->store);
 	if (ret < 0)
 		goto fail;
-	ret = users_copy(a, config);
-	if (ret < 0)
-		goto fail;
-	ret = secrets_copy(a, config);
+	a->cache = calloc(REST_CACHE_SLOTS, sizeof(*a->cache));
+	ret = a->cache != NULL ? 0 : -ENOMEM;
 	if (ret < 0)
 		goto fail;
 	*out = a;
@@ -147,21 +76,9 @@ void turn_auth_free(struct turn_auth *a)
 {
 	if (a == NULL)
 		return;
-	for (uint32_t i = 0; i < a->n_users; i++) {
-		OPENSSL_cleanse(a->users[i].key, sizeof(a->users[i].key));
-		free(a->users[i].name);
-	}
-	for (uint32_t i = 0; i < a->n_secrets; i++) {
-		OPENSSL_cleanse(a->secrets[i], strlen(a->secrets[i]));
-		free(a->secrets[i]);
-	}
 	if (a->cache != NULL)
 		OPENSSL_cleanse(a->cache, REST_CACHE_SLOTS * sizeof(*a->cache));
 	free(a->cache);
-	free(a->secrets);
-	free(a->users);
-	free(a->bucket);
-	free(a->realm);
 	turn_store_free(a->store);
 	EVP_MD_CTX_free(a->digest);
 	EVP_MD_free(a->md5);
@@ -221,43 +138,9 @@ void turn_auth_sign(struct turn_auth *a, const uint8_t key[TURN_AUTH_KEY_BYTES],
 		memset(tag, 0, TURN_AUTH_TAG_BYTES);
 }
 
-static const struct auth_user *user_find(const struct turn_auth *a, const char *name,
-					 size_t name_bytes)
-{
-	uint32_t i = a->bucket[name_bucket(a, name, name_bytes)];
-
-	for (; i != 0; i = a->users[i - 1].next) {
-		const struct auth_user *u = &a->users[i - 1];
-
-		if (u->name_bytes == name_bytes && memcmp(u->name, name, name_bytes) == 0)
-			return u;
-	}
-	return NULL;
-}
-
-// Whether a username has the form `digits` or `digits:id`. The id starts at *id_offset (name_bytes:
-// there is none).
-static bool rest_parse(const char *name, size_t name_bytes, uint64_t *expires_at_s,
-		       size_t *id_offset)
-{
-	uint64_t v = 0;
-	size_t i;
-
-	for (i = 0; i < name_bytes && name[i] >= '0' && name[i] <= '9'; i++) {
-		if (i == REST_DIGITS_MAX)
-			return false;
-		v = v * 10 + (uint64_t)(name[i] - '0');
-	}
-	if (i == 0 || (i < name_bytes && name[i] != ':'))
-		return false;
-	*expires_at_s = v;
-	*id_offset = i < name_bytes ? i + 1 : i;
-	return true;
-}
-
 // key = MD5(username:realm:base64(HMAC-SHA1(secret, username)))
-static bool rest_key(struct turn_auth *a, const char *secret, const char *name, size_t name_bytes,
-		     uint8_t key[TURN_AUTH_KEY_BYTES])
+static bool rest_key(struct turn_auth *a, const char *realm, const char *secret, const char *name,
+		     size_t name_bytes, uint8_t key[TURN_AUTH_KEY_BYTES])
 {
 	uint8_t mac[SHA1_BYTES];
 	size_t mac_bytes = 0;
@@ -275,7 +158,7 @@ static bool rest_key(struct turn_auth *a, const char *secret, const char *name, 
 	ok = EVP_DigestInit_ex(a->digest, a->md5, NULL) == 1 &&
 	     EVP_DigestUpdate(a->digest, name, name_bytes) == 1 &&
 	     EVP_DigestUpdate(a->digest, ":", 1) == 1 &&
-	     EVP_DigestUpdate(a->digest, a->realm, strlen(a->realm)) == 1 &&
+	     EVP_DigestUpdate(a->digest, realm, strlen(realm)) == 1 &&
 	     EVP_DigestUpdate(a->digest, ":", 1) == 1 &&
 	     EVP_DigestUpdate(a->digest, password, PASSWORD_CHARS) == 1 &&
 	     EVP_DigestFinal_ex(a->digest, key, &key_bytes) == 1;
@@ -284,7 +167,8 @@ static bool rest_key(struct turn_auth *a, const char *secret, const char *name, 
 	return ok;
 }
 
-static bool rest_check(struct turn_auth *a, const struct stun_view *msg,
+static bool rest_check(struct turn_auth *a, uint8_t realm_idx,
+		       const struct turn_store_secrets *secrets, const struct stun_view *msg,
 		       const struct stun_attr *username, const struct stun_attr *integrity,
 		       uint8_t key[TURN_AUTH_KEY_BYTES])
 {
@@ -293,7 +177,11 @@ static bool rest_check(struct turn_auth *a, const struct stun_view *msg,
 	uint8_t hash[16];
 	uint32_t slot;
 
+	if (a->cache_version != secrets->version)
+		OPENSSL_cleanse(a->cache, REST_CACHE_SLOTS * sizeof(*a->cache));
+	a->cache_version = secrets->version;
 	siphash128(a->hash_key, name, username->length_bytes, hash);
+	hash[0] ^= realm_idx;
 	memcpy(&slot, hash, sizeof(slot));
 	cached = &a->cache[slot % REST_CACHE_SLOTS];
 	if (CRYPTO_memcmp(cached->name_hash, hash, sizeof(hash)) == 0 &&
@@ -301,8 +189,9 @@ static bool rest_check(struct turn_auth *a, const struct stun_view *msg,
 		memcpy(key, cached->key, TURN_AUTH_KEY_BYTES);
 		return true;
 	}
-	for (uint32_t i = 0; i < a->n_secrets; i++) {
-		if (!rest_key(a, a->secrets[i], name, username->length_bytes, key) ||
+	for (uint32_t i = 0; i < secrets->n; i++) {
+		if (!rest_key(a, turn_store_realm(a->store, realm_idx), secrets->secret[i], name,
+			      username->length_bytes, key) ||
 		    !integrity_matches(a, key, msg, integrity))
 			continue;
 		memcpy(cached->name_hash, hash, sizeof(hash));
@@ -312,43 +201,52 @@ static bool rest_check(struct turn_auth *a, const struct stun_view *msg,
 	return false;
 }
 
-int turn_auth_check(struct turn_auth *a, const struct stun_view *msg,
+int turn_auth_check(struct turn_auth *a, uint8_t realm_idx, const struct stun_view *msg,
 		    const struct stun_attr *username, const struct stun_attr *integrity,
 		    const struct turn_auth_owner *owner, uint64_t wall_ns,
 		    struct turn_identity *out)
 {
 	const char *name = (const char *)username->value;
 	size_t name_bytes = username->length_bytes;
-	const struct auth_user *user;
+	struct turn_store_secrets secrets;
+	enum turn_store_result found;
+	struct turn_keys keys;
 	uint64_t expires_at_s;
 	size_t id_offset;
-	bool is_rest;
+	bool is_good, is_rest;
 
 	if (integrity->length_bytes != TURN_AUTH_TAG_BYTES)
 		return -EACCES;
 	out->username = name;
 	out->username_bytes = username->length_bytes;
-
-	user = user_find(a, name, name_bytes);
-	if (user != NULL) {
-		memcpy(out->key, user->key, sizeof(out->key));
-		return integrity_matches(a, user->key, msg, integrity) ? 0 : -EACCES;
-	}
-	is_rest = rest_parse(name, name_bytes, &expires_at_s, &id_offset);
+	is_rest = turn_rest_name_parse(name, name_bytes, &expires_at_s, &id_offset);
+	// The owner of a REST credential is known by its key, also when that has expired meanwhile.
 	if (is_rest && owner != NULL && owner->username_bytes == name_bytes &&
 	    memcmp(owner->username, name, name_bytes) == 0 &&
 	    integrity_matches(a, owner->key, msg, integrity)) {
 		memcpy(out->key, owner->key, sizeof(out->key));
 		return 0;
 	}
-	if (!is_rest || a->n_secrets == 0) {
+	found = turn_store_user(a->store, realm_idx, name, name_bytes, &keys);
+	if (found == TURN_STORE_WAIT)
+		return -EAGAIN;
+	if (found == TURN_STORE_FOUND) {
+		is_good = keys.has_md5 && integrity_matches(a, keys.md5, msg, integrity);
+		memcpy(out->key, keys.md5, sizeof(out->key));
+		OPENSSL_cleanse(&keys, sizeof(keys));
+		return is_good ? 0 : -EACCES;
+	}
+	found = is_rest ? turn_store_secrets(a->store, realm_idx, &secrets) : TURN_STORE_ABSENT;
+	if (found == TURN_STORE_WAIT)
+		return -EAGAIN;
+	if (found == TURN_STORE_ABSENT) {
 		// As long as for a user who exists, so that time does not tell which names do.
 		integrity_matches(a, a->hash_key, msg, integrity);
 		return -EACCES;
 	}
 	if (expires_at_s <= wall_ns / 1000000000ull)
 		return -EACCES;
-	return rest_check(a, msg, username, integrity, out->key) ? 0 : -EACCES;
+	return rest_check(a, realm_idx, &secrets, msg, username, integrity, out->key) ? 0 : -EACCES;
 }
 
 void turn_auth_quota_name(const struct turn_auth *a, const char *username, size_t username_bytes,
@@ -359,8 +257,8 @@ void turn_auth_quota_name(const struct turn_auth *a, const char *username, size_
 
 	*out = username;
 	*out_bytes = username_bytes;
-	if (a->n_secrets == 0 || user_find(a, username, username_bytes) != NULL ||
-	    !rest_parse(username, username_bytes, &expires_at_s, &id_offset) ||
+	if (!turn_store_has_rest(a->store) ||
+	    !turn_rest_name_parse(username, username_bytes, &expires_at_s, &id_offset) ||
 	    id_offset == username_bytes)
 		return;
 	*out = username + id_offset;

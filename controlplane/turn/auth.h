@@ -39,8 +39,8 @@ struct turn_store *turn_auth_store(struct turn_auth *a);
 
 // Checks USERNAME and MESSAGE-INTEGRITY; nonce and presence of the attributes are the caller's.
 // `owner` may be NULL. 0 and the identity, or -EACCES: unknown user, expired credential or wrong
-// integrity, which a client cannot tell apart.
-int turn_auth_check(struct turn_auth *a, const struct stun_view *msg,
+// integrity, which a client cannot tell apart. -EAGAIN: its key has to be asked for elsewhere.
+int turn_auth_check(struct turn_auth *a, uint8_t realm_idx, const struct stun_view *msg,
 		    const struct stun_attr *username, const struct stun_attr *integrity,
 		    const struct turn_auth_owner *owner, uint64_t wall_ns,
 		    struct turn_identity *out);

@@ -164,6 +164,9 @@ static size_t authenticate(struct turn_call *c, bool *done)
 	struct turn_server *s = c->server;
 	const struct shm_allocation *r;
 	struct turn_auth_owner owner;
+	uint8_t realm_idx = c->in->realm_idx;
+	const char *realm_name;
+	int ret;
 
 	*done = true;
 	if (!stun_attr_find(&c->msg, STUN_ATTR_MESSAGE_INTEGRITY, &integrity))
@@ -181,10 +184,20 @@ static size_t authenticate(struct turn_call *c, bool *done)
 	if (c->allocation_idx != 0) {
 		r = turn_record(s, c->allocation_idx);
 		owner = (struct turn_auth_owner){ r->username, r->username_bytes, r->key };
+		realm_idx = r->realm_idx;
 	}
-	if (turn_auth_check(s->auth, &c->msg, &username, &integrity,
-			    c->allocation_idx != 0 ? &owner : NULL, c->in->wall_ns,
-			    &c->identity) < 0) {
+	realm_name = turn_server_realm(s, realm_idx);
+	if (realm.length_bytes != strlen(realm_name) ||
+	    memcmp(realm.value, realm_name, realm.length_bytes) != 0)
+		return turn_answer_challenge(c, 401);
+	ret = turn_auth_check(s->auth, realm_idx, &c->msg, &username, &integrity,
+			      c->allocation_idx != 0 ? &owner : NULL, c->in->wall_ns, &c->identity);
+	if (ret == -EAGAIN) {
+		c->identity.username = NULL;
+		turn_waiting_keep(&s->waiting, c->in);
+		return 0;
+	}
+	if (ret < 0) {
 		c->identity.username = NULL;
 		return turn_answer_challenge(c, 401);
 	}
