@@ -45,6 +45,7 @@ void show_stats_rates(const json_t *r, const json_t *before)
 	add_group(&t, r, before, seconds, "dataplane", true);
 	add_group(&t, r, before, seconds, "turn", false);
 	add_group(&t, r, before, seconds, "sfu", false);
+	add_group(&t, r, before, seconds, "streams", false);
 	add_group(&t, r, before, seconds, "punt", false);
 	table_print(&t);
 }

@@ -28,6 +28,15 @@ static void show_addresses(const json_t *r)
 
 	json_array_foreach(at(r, "listeners"), i, v)
 		print_line("%-14s udp %s", i == 0 ? "listeners" : "", json_string_value(v));
+	json_array_foreach(at(r, "streams.listeners"), i, v) print_line(
+		"%-14s %s %s%s", "",
+		strcmp(at_text(v, "transport"), "auto") == 0 ? "tcp+tls" : at_text(v, "transport"),
+		at_text(v, "address"), at_true(v, "proxy_protocol") ? ", behind a proxy" : "");
+	if (json_array_size(at(r, "streams.listeners")) > 0)
+		print_line("%-14s %.0f tcp, %.0f tls, %.0f dtls of %.0f, %.0f bytes wait",
+			   "streams", at_number(r, "streams.open.tcp"),
+			   at_number(r, "streams.open.tls"), at_number(r, "streams.open.dtls"),
+			   at_number(r, "streams.max"), at_number(r, "streams.queued_bytes"));
 	json_array_foreach(at(r, "relay.addresses"), i, v)
 		print_line("%-14s %s, ports %.0f-%.0f, %.0f free", i == 0 ? "relay" : "",
 			   at_text(v, "address"), at_number(r, "relay.min_port"),

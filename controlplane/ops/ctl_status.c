@@ -171,12 +171,13 @@ json_t *ctl_status(struct ctl_call *call)
 	const struct engine *e = call->engine;
 
 	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o, s:{s:s, s:o}}", "instance",
-		e->config->instance, "realm", e->config->realm, "controlplane",
+		"{s:s, s:s, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:{s:s, s:o}}",
+		"instance", e->config->instance, "realm", e->config->realm, "controlplane",
 		controlplane_object(call), "dataplane", dataplane_object(call), "allocations",
 		allocations_object(e), "flows", "used", (json_int_t)e->tables.tables->turn.n_used,
 		"capacity", (json_int_t)e->tables.n_entries, "listeners", listeners_array(e),
-		"relay", relay_object(e), "ports", ports_array(call), "filter", "state",
+		"streams", ctl_streams_object(e), "relay", relay_object(e), "ports",
+		ports_array(call), "filter", "state",
 		filters[e->filter_state < ENGINE_FILTER_STATE_COUNT ? e->filter_state : 0], "error",
 		e->filter_state == ENGINE_FILTER_FAILED
 			? ctl_text(e->filter_error, strlen(e->filter_error))

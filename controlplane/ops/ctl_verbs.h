@@ -59,6 +59,9 @@ json_t *ctl_allocation_kill(struct ctl_call *call);
 json_t *ctl_workers(struct ctl_call *call); // ctl_workers.c
 json_t *ctl_drops(struct ctl_call *call);
 json_t *ctl_stats(struct ctl_call *call);
+// Of status and stats: TURN over TCP, TLS and DTLS.
+json_t *ctl_streams_object(const struct engine *e);
+json_t *ctl_stream_counters(const struct engine *e);
 json_t *ctl_filter(struct ctl_call *call);      // ctl_filter.c
 json_t *ctl_config_show(struct ctl_call *call); // ctl_config.c
 json_t *ctl_explain(struct ctl_call *call);     // explain.c

@@ -162,6 +162,7 @@ static bool open_stream(struct turn_connection *c)
 	return false;
 }
 
+// Callbacks come from the loop alone: one that ends the connection must not come in the middle of a write.
 static bool start_tls(struct turn_connection *c)
 {
 	SSL *ssl = c->all->tls != NULL ? SSL_new(c->all->tls) : NULL;
@@ -169,7 +170,7 @@ static bool start_tls(struct turn_connection *c)
 	if (ssl == NULL)
 		return false;
 	c->bev = bufferevent_openssl_socket_new(c->all->base, c->fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
-						BEV_OPT_CLOSE_ON_FREE);
+						BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	if (c->bev == NULL) {
 		SSL_free(ssl);
 		return false;
@@ -188,7 +189,8 @@ static void start(struct turn_connection *c, bool is_tls)
 	if (is_tls) {
 		start_tls(c);
 	} else {
-		c->bev = bufferevent_socket_new(c->all->base, c->fd, BEV_OPT_CLOSE_ON_FREE);
+		c->bev = bufferevent_socket_new(c->all->base, c->fd,
+						BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 		c->state = CONNECTION_OPEN;
 	}
 	c->retry = event_new(c->all->base, -1, 0, turn_connection_on_retry, c);

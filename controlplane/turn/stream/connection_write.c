@@ -42,18 +42,38 @@ static void expire(struct turn_connection *c, uint64_t now_ns)
 	count(c, &drops);
 }
 
-static void feed(struct turn_connection *c)
+static void on_sent(const void *bytes, size_t n_bytes, void *m)
+{
+	free(m);
+}
+
+// A piece of libevent's buffer for each message, which with TLS makes a record for each: the client can read a message when its
+// last byte is there, not when the last byte of some other is. Clients exist, too, that take a record for a message.
+static bool give(struct turn_connection *c, struct turn_output_message *m)
+{
+	if (evbuffer_add_reference(bufferevent_get_output(c->bev), m->bytes, m->n_bytes, on_sent,
+				   m) == 0)
+		return true;
+	free(m);
+	return false;
+}
+
+// False: the connection is gone.
+static bool feed(struct turn_connection *c)
 {
 	struct turn_output_message *m;
 
 	if (c->output.answers.head == NULL && c->output.data.head == NULL)
-		return;
+		return true;
 	expire(c, turn_stream_now_ns(CLOCK_MONOTONIC));
 	while (n_in_libevent(c) < CONNECTION_FEED_BYTES &&
 	       (m = turn_output_pop(&c->output)) != NULL) {
-		bufferevent_write(c->bev, m->bytes, m->n_bytes);
-		free(m);
+		if (!give(c, m)) {
+			turn_connection_end(c, TURN_STREAM_CLOSE_MEMORY);
+			return false;
+		}
 	}
+	return true;
 }
 
 static void on_write_message(struct turn_stream *s, const uint8_t *bytes, size_t n_bytes,
@@ -65,19 +85,15 @@ static void on_write_message(struct turn_stream *s, const uint8_t *bytes, size_t
 
 	if (c->state != CONNECTION_OPEN || c->is_finishing)
 		return;
-	if (c->output.answers.head == NULL && c->output.data.head == NULL &&
-	    n_in_libevent(c) < CONNECTION_FEED_BYTES) {
-		if (bufferevent_write(c->bev, bytes, n_bytes) < 0)
-			turn_connection_end(c, TURN_STREAM_CLOSE_MEMORY);
-		return;
-	}
 	turn_output_expire(&c->output, &limits, turn_stream_now_ns(CLOCK_MONOTONIC), &drops);
 	if (turn_output_push(&c->output, &limits, bytes, n_bytes, at_ns, &drops) < 0) {
 		turn_connection_end(c, TURN_STREAM_CLOSE_MEMORY);
 		return;
 	}
 	count(c, &drops);
-	if (c->output.answers.n_bytes > CONNECTION_ANSWERS_BYTES_MAX)
+	if (n_in_libevent(c) < CONNECTION_FEED_BYTES)
+		feed(c);
+	else if (c->output.answers.n_bytes > CONNECTION_ANSWERS_BYTES_MAX)
 		turn_connection_end(c, TURN_STREAM_CLOSE_SLOW_READER);
 }
 
@@ -99,7 +115,8 @@ void turn_connection_on_write(struct bufferevent *bev, void *arg)
 {
 	struct turn_connection *c = arg;
 
-	feed(c);
+	if (!feed(c))
+		return;
 	if (n_in_libevent(c) == 0 && c->is_finishing && !c->is_shut) {
 		shut(c);
 		return;
@@ -142,10 +159,10 @@ static void on_write_raw(struct turn_stream *s, const uint8_t *bytes, size_t n_b
 		return;
 	// Behind the answer to ConnectionBind, which may wait still.
 	while (c->output.answers.head != NULL) {
-		struct turn_output_message *m = turn_output_pop(&c->output);
-
-		bufferevent_write(c->bev, m->bytes, m->n_bytes);
-		free(m);
+		if (!give(c, turn_output_pop(&c->output))) {
+			turn_connection_end(c, TURN_STREAM_CLOSE_MEMORY);
+			return;
+		}
 	}
 	turn_output_clear(&c->output);
 	if (bufferevent_write(c->bev, bytes, n_bytes) < 0)
