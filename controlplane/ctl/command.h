@@ -15,6 +15,7 @@ struct command {
 	const char *user, *peer, *client, *listener, *relayed, *channel, *limit;
 	const char *interface; // import: for ports:
 	const char *room, *participant, *lifetime, *config;
+	const char *password, *secret, *ca, *count; // probe
 	bool may_publish;
 	bool is_json;
 	bool is_watching;
@@ -22,8 +23,11 @@ struct command {
 };
 
 // Verbs that need no control plane; each returns the exit code.
-int run_config_check(const struct command *c);   // config_check.c
-int run_import_coturn(const struct command *c);  // import.c
+int run_config_check(const struct command *c);  // config_check.c
+int run_import_coturn(const struct command *c); // import.c
+int run_probe_stun(const struct command *c);    // probe/probe.c
+int run_probe_turn(const struct command *c);
+int run_probe_turns(const struct command *c);
 int run_segment_remove(const struct command *c); // segment_remove.c
 int run_token_new(const struct command *c);      // token_new.c
 

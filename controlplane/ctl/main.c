@@ -30,6 +30,7 @@ enum option_bit {
 	TAKES_INTERFACE = 1 << 9,
 	TAKES_TOKEN = 1 << 10, // what only tokens have
 	TAKES_ROOM = 1 << 11,
+	TAKES_PROBE = 1 << 16, // what only the probe has
 };
 
 static int run_version(const struct command *c);
@@ -84,6 +85,15 @@ static const struct verb verbs[] = {
 	  "sign a token for the SFU's rooms; needs no control plane",
 	  "--room NAME [--publish] [--watch] [--participant NAME]\n"
 	  "                       [--lifetime 1h] [--config FILE]" },
+	{ "probe stun", "URL", TAKES_PROBE, NULL, run_probe_stun,
+	  "what a STUN server does for clients, seen from here; needs no control plane",
+	  "[--ca FILE]" },
+	{ "probe turn", "URL", TAKES_USER | TAKES_PROBE, NULL, run_probe_turn,
+	  "the same of a TURN server, and relaying through it",
+	  "[--user NAME --password PASSWORD | --secret SECRET [--user NAME]]\n"
+	  "                       [--count PACKETS] [--ca FILE]" },
+	{ "probe turns", "URL", TAKES_USER | TAKES_PROBE, NULL, run_probe_turns,
+	  "the same over TLS, or DTLS with ?transport=udp", "as probe turn" },
 	{ "version", NULL, 0, NULL, run_version, "versions of this command and of both processes",
 	  NULL },
 	{ NULL, NULL, 0, NULL, NULL, NULL, NULL },
@@ -360,8 +370,21 @@ static const struct option long_options[] = {
 	{ "lifetime", required_argument, NULL, 'L' },
 	{ "config", required_argument, NULL, 'C' },
 	{ "publish", no_argument, NULL, 'O' },
+	{ "password", required_argument, NULL, 'W' },
+	{ "secret", required_argument, NULL, 'S' },
+	{ "ca", required_argument, NULL, 'A' },
+	{ "count", required_argument, NULL, 'N' },
 	{ NULL, 0, NULL, 0 },
 };
+
+// A copy of a secret argument, whose own bytes go out of the process list. It lives as long as the process.
+static const char *take_secret(char *argument)
+{
+	char *copy = strdup(argument);
+
+	memset(argument, '*', strlen(argument));
+	return copy ? copy : "";
+}
 
 // Which verbs' options were given, as enum option_bit; -1 to print the usage and fail, -2 for help,
 // -3 for the version.
@@ -439,6 +462,22 @@ static int read_options(int argc, char **argv, struct command *c)
 		case 'O':
 			c->may_publish = true;
 			given |= TAKES_TOKEN;
+			break;
+		case 'W':
+			c->password = take_secret(optarg);
+			given |= TAKES_PROBE;
+			break;
+		case 'S':
+			c->secret = take_secret(optarg);
+			given |= TAKES_PROBE;
+			break;
+		case 'A':
+			c->ca = optarg;
+			given |= TAKES_PROBE;
+			break;
+		case 'N':
+			c->count = optarg;
+			given |= TAKES_PROBE;
 			break;
 		case 'a':
 			c->with_all = true;
