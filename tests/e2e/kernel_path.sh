@@ -116,5 +116,12 @@ ip netns exec "$client" timeout 60 turnutils_uclient -c -u lab -w lab-secret -e 
 grep -q 'tot_recv_msgs=200' "$scratch/uclient" && grep -q 'Total lost packets 0 (0.000000%)' "$scratch/uclient" ||
 	die "$(tail -n 5 "$scratch/uclient")"
 passed "turnutils_uclient relays through the same port, nothing lost"
+# The wire's end says that nothing listens there: that is the client's (RFC 8656 §11.5), while ping stays the kernel's.
+said=$(ip netns exec "$client" timeout 20 "$build/tests/e2e/icmp_probe" client --server 10.9.0.2:3478 --peer 10.9.0.1:9 \
+	--user lab --password lab-secret)
+[[ $said == *'"type": 3, "code": 3'*'"10.9.0.1:9"'* ]] || die "the client heard '$said'"
+[[ $(counter icmp_relayed) -ge 1 ]] || die "the worker did not count the ICMP error"
+ip netns exec "$client" ping -q -c 1 -W 2 10.9.0.2 >/dev/null || die "ping does not reach the kernel any more"
+passed "rfc8656_11_5 the worker takes ICMP errors about relayed ports, and leaves ping to the kernel"
 [[ $(counter to_kernel) -gt 0 && $(counter from_kernel) -gt 0 ]] || die "the twin's counters stand still"
 passed "both directions of the twin are counted"
