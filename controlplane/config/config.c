@@ -142,11 +142,12 @@ static const cyaml_config_t cyaml_settings = {
 static int read_all(struct config_reader *r)
 {
 	static int (*const readers[])(struct config_reader *) = {
-		config_read_names,   config_read_credentials, config_read_realms,
-		config_read_redis,   config_read_listeners,   config_read_relay,
-		config_read_peers,   config_read_workers,     config_read_ports,
-		config_read_limits,  config_read_sfu,         config_read_http,
-		config_read_streams, config_read_tcp_relay,   config_read_nat_discovery,
+		config_read_names,      config_read_credentials, config_read_realms,
+		config_read_redis,      config_read_listeners,   config_read_relay,
+		config_read_peers,      config_read_workers,     config_read_ports,
+		config_read_limits,     config_read_sfu,         config_read_http,
+		config_read_streams,    config_read_tcp_relay,   config_read_nat_discovery,
+		config_read_alternates,
 	};
 
 	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -315,6 +316,9 @@ void config_free(struct config *c)
 	free(c->stream_listeners);
 	free(c->tls.certificate);
 	free(c->tls.key);
+	for (uint32_t i = 0; i < c->n_alternates; i++)
+		free(c->alternates[i].domain);
+	free(c->alternates);
 	free(c->relays);
 	free(c->peer_rules);
 	free(c->ports);

@@ -151,6 +151,15 @@ struct config_http {
 	char *redirect; // origin that takes the joins instead, or NULL
 };
 
+// Another server that may take new clients.
+struct config_alternate {
+	struct ip_address address;
+	uint16_t port_be;     // for UDP and TCP
+	uint16_t tls_port_be; // for TLS and DTLS
+	uint32_t weight;
+	char *domain; // of its certificate, or NULL
+};
+
 struct config {
 	char instance[SHM_INSTANCE_NAME_MAX];
 	char *realm;
@@ -180,6 +189,19 @@ struct config {
 	uint32_t lifetime_max_s; // 3600
 	uint32_t quota_total;    // live allocations; 0 = as many as the tables hold
 	uint32_t quota_per_user; // 0 = no limit
+
+	bool mobility; // RFC 8016
+
+	struct config_alternate *alternates;
+	uint32_t n_alternates;
+	bool alternates_balance; // by weight, not only while draining
+	uint32_t alternates_own_weight;
+
+	uint32_t permissions_per_allocation; // 0 = the most that there can be
+	uint32_t channels_per_allocation;
+	uint32_t new_peers_per_s_per_allocation; // 0 = no limit, as the others behind it
+	uint32_t bytes_per_s_per_allocation;
+	uint32_t bytes_per_s_per_user;
 
 	struct config_peer_rule *peer_rules;
 	uint32_t n_peer_rules;

@@ -12,6 +12,8 @@
 #define PUNT_BURST_PKTS            4000
 #define FILTER_ANSWER_CREDIT_BYTES 4096 // as the worker's
 #define FILTER_STUN_PER_SEC        20000
+#define PER_ALLOCATION             256
+#define PER_ALLOCATION_MOST        4096
 #define RATE_MOST                  1000000000
 
 static int read_tables(struct config_reader *r)
@@ -85,6 +87,50 @@ static int read_rates(struct config_reader *r)
 			     1000000000, &c->filter_answer_credit_bytes);
 }
 
+// A user's burst is a second's worth: less than one packet makes no sense.
+#define BYTES_PER_S_LEAST 1500
+
+static int read_rate(struct config_reader *r, const uint32_t *given, uint32_t *out)
+{
+	*out = given ? *given : 0;
+	if (*out == 0 || *out >= BYTES_PER_S_LEAST)
+		return 0;
+	return config_fail(r,
+			   "%u bytes per second are less than a packet; use %u or more, or 0 "
+			   "for no limit",
+			   *out, BYTES_PER_S_LEAST);
+}
+
+static int read_allocation_limits(struct config_reader *r)
+{
+	static const struct file_limits none;
+	const struct file_limits *f = r->file->limits ? r->file->limits : &none;
+	struct config *c = r->config;
+	int ret;
+
+	config_at(r, "limits.permissions_per_allocation");
+	ret = config_number(r, f->permissions_per_allocation, PER_ALLOCATION, 1,
+			    PER_ALLOCATION_MOST, &c->permissions_per_allocation);
+	if (ret < 0)
+		return ret;
+	config_at(r, "limits.channels_per_allocation");
+	ret = config_number(r, f->channels_per_allocation, PER_ALLOCATION, 1, PER_ALLOCATION_MOST,
+			    &c->channels_per_allocation);
+	if (ret < 0)
+		return ret;
+	config_at(r, "limits.new_peers_per_second_per_allocation");
+	ret = config_number(r, f->new_peers_per_second_per_allocation, 0, 0, 1000000,
+			    &c->new_peers_per_s_per_allocation);
+	if (ret < 0)
+		return ret;
+	config_at(r, "limits.bytes_per_second_per_allocation");
+	ret = read_rate(r, f->bytes_per_second_per_allocation, &c->bytes_per_s_per_allocation);
+	if (ret < 0)
+		return ret;
+	config_at(r, "limits.bytes_per_second_per_user");
+	return read_rate(r, f->bytes_per_second_per_user, &c->bytes_per_s_per_user);
+}
+
 int config_read_limits(struct config_reader *r)
 {
 	const struct file_config *f = r->file;
@@ -104,6 +150,10 @@ int config_read_limits(struct config_reader *r)
 	ret = read_rates(r);
 	if (ret < 0)
 		return ret;
+	ret = read_allocation_limits(r);
+	if (ret < 0)
+		return ret;
+	r->config->mobility = f->mobility ? *f->mobility : true;
 	r->config->filter_answers_stun =
 		f->filter && f->filter->answer_stun ? *f->filter->answer_stun : true;
 	return 0;

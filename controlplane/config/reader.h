@@ -56,8 +56,9 @@ int config_read_relay(struct config_reader *r);         // behind listeners
 int config_read_nat_discovery(struct config_reader *r); // behind listeners
 int config_read_peers(struct config_reader *r);         // behind realms
 int config_read_workers(struct config_reader *r);
-int config_read_ports(struct config_reader *r);  // behind workers
-int config_read_limits(struct config_reader *r); // lifetime, quota, tables, limits, filter
+int config_read_ports(struct config_reader *r);      // behind workers
+int config_read_limits(struct config_reader *r);     // lifetime, quota, tables, limits, filter
+int config_read_alternates(struct config_reader *r); // behind listeners
 int config_read_sfu(struct config_reader *r);
 int config_read_http(struct config_reader *r); // behind sfu
 int config_read_tcp_relay(struct config_reader *r);

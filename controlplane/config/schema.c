@@ -146,7 +146,34 @@ static const cyaml_schema_field_t tables_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t alternate_fields[] = {
+	NEEDED_TEXT("address", struct file_alternate, address),
+	OPTIONAL_NUMBER("port", struct file_alternate, port),
+	OPTIONAL_NUMBER("tls_port", struct file_alternate, tls_port),
+	OPTIONAL_NUMBER("weight", struct file_alternate, weight),
+	OPTIONAL_TEXT("domain", struct file_alternate, domain),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t alternate_entry = { CYAML_VALUE_MAPPING(
+	CYAML_FLAG_DEFAULT, struct file_alternate, alternate_fields) };
+
+static const cyaml_schema_field_t alternates_fields[] = {
+	OPTIONAL_TEXT("mode", struct file_alternates, mode),
+	OPTIONAL_NUMBER("own_weight", struct file_alternates, own_weight),
+	CYAML_FIELD_SEQUENCE_COUNT("servers", CYAML_FLAG_POINTER, struct file_alternates, servers,
+				   n_servers, &alternate_entry, 0, LIST_MAX),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t limits_fields[] = {
+	OPTIONAL_NUMBER("permissions_per_allocation", struct file_limits,
+			permissions_per_allocation),
+	OPTIONAL_NUMBER("channels_per_allocation", struct file_limits, channels_per_allocation),
+	OPTIONAL_NUMBER("new_peers_per_second_per_allocation", struct file_limits,
+			new_peers_per_second_per_allocation),
+	OPTIONAL_NUMBER("bytes_per_second_per_allocation", struct file_limits,
+			bytes_per_second_per_allocation),
+	OPTIONAL_NUMBER("bytes_per_second_per_user", struct file_limits, bytes_per_second_per_user),
 	OPTIONAL_NUMBER("punt_per_source_per_second", struct file_limits,
 			punt_per_source_per_second),
 	OPTIONAL_NUMBER("punt_burst", struct file_limits, punt_burst),
@@ -244,6 +271,10 @@ static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_BLOCK("workers", struct file_config, workers, workers_fields),
 	OPTIONAL_NUMBER("memory_mb", struct file_config, memory_mb),
 	OPTIONAL_BLOCK("tables", struct file_config, tables, tables_fields),
+	CYAML_FIELD_BOOL_PTR("mobility", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+			     struct file_config, mobility),
+	OPTIONAL_BLOCK("alternate_servers", struct file_config, alternate_servers,
+		       alternates_fields),
 	OPTIONAL_BLOCK("limits", struct file_config, limits, limits_fields),
 	OPTIONAL_BLOCK("filter", struct file_config, filter, filter_fields),
 	OPTIONAL_LIST("nat_discovery", struct file_config, nat_discovery, n_nat_discovery,

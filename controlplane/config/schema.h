@@ -108,7 +108,27 @@ struct file_tables {
 	uint32_t *max_flows;
 };
 
+struct file_alternate {
+	char *address;
+	uint32_t *port;
+	uint32_t *tls_port;
+	uint32_t *weight;
+	char *domain;
+};
+
+struct file_alternates {
+	char *mode;
+	uint32_t *own_weight;
+	struct file_alternate *servers;
+	uint32_t n_servers;
+};
+
 struct file_limits {
+	uint32_t *permissions_per_allocation;
+	uint32_t *channels_per_allocation;
+	uint32_t *new_peers_per_second_per_allocation;
+	uint32_t *bytes_per_second_per_allocation;
+	uint32_t *bytes_per_second_per_user;
 	uint32_t *punt_per_source_per_second;
 	uint32_t *punt_burst;
 	uint32_t *filter_stun_per_source_per_second;
@@ -189,6 +209,8 @@ struct file_config {
 	struct file_workers *workers;
 	uint32_t *memory_mb;
 	struct file_tables *tables;
+	bool *mobility;
+	struct file_alternates *alternate_servers;
 	struct file_limits *limits;
 	struct file_filter *filter;
 	struct file_nat_discovery *nat_discovery;

@@ -182,7 +182,13 @@ static void adopt_allocation(void *arg, uint32_t idx, const struct shm_flow *f)
 	}
 	turn_quota_take(&s->quota, user);
 	allocation = &s->allocations[f->allocation_idx];
-	*allocation = (struct turn_allocation){ .user = user, .flow_idx = idx };
+	*allocation = (struct turn_allocation){
+		.user = user,
+		.flow_idx = idx,
+		// Its client may not have got our predecessor's last answer.
+		.has_old_ticket = r->flags & SHM_ALLOCATION_F_MOBILE,
+	};
+	turn_limits_user_take(s, user);
 	turn_limits_apply(s, f->allocation_idx);
 	s->n_allocations++;
 	turn_timers_add(&s->timers, s->flows, idx, table_writer_flow_own_expiry(s->tables, idx));
@@ -341,6 +347,7 @@ int turn_adopt(struct turn_server *s, uint64_t now_ns)
 		}
 		if (r->flags & SHM_ALLOCATION_F_MOBILE)
 			move_finish(&a, idx);
+		turn_limits_apply(s, idx);
 		turn_peers_recheck(s, idx);
 		first = turn_local_address(s, r->relay_idx);
 		turn_allocation_set_lifetime(s, idx, turn_family_of(&first), r->expires_at_ns);

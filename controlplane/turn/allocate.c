@@ -1,4 +1,5 @@
 // Allocate (RFC 8656 §7.2), checks in the order of the RFC. Control plane's loop thread.
+#include "controlplane/turn/redirect.h"
 #include "controlplane/turn/state.h"
 
 // RFC 8656 §18.12: why there is no relayed address of that family.
@@ -36,6 +37,8 @@ static size_t answer_success(struct turn_call *c, uint32_t idx)
 		stun_build_attr(&b, TURN_ATTR_RESERVATION_TOKEN, reserved->token,
 				sizeof(reserved->token));
 	stun_build_xor_address(&b, STUN_ATTR_XOR_MAPPED_ADDRESS, &c->in->client);
+	if (r->flags & SHM_ALLOCATION_F_MOBILE)
+		turn_mobility_add_ticket(c, idx, &b);
 	return turn_answer_end(c, &b);
 }
 
@@ -100,7 +103,8 @@ struct wanted {
 	bool is_dual; // one relayed address of each family
 	uint32_t lifetime_s;
 	enum port_wish port;
-	bool is_tcp;                          // RFC 6062
+	bool is_tcp; // RFC 6062
+	bool is_mobile;
 	struct turn_reservation *reservation; // PORT_RESERVED
 };
 
@@ -179,6 +183,8 @@ static size_t allocate_checked(struct turn_call *c, const struct wanted *want)
 		turn_allocation_end(s, idx, TURN_END_DELETED, c->in->now_ns);
 		return turn_answer_error(c, 508);
 	}
+	if (want->is_mobile)
+		turn_mobility_begin(c, idx);
 	s->allocations[idx].address_error = missing;
 	s->allocations[idx].address_error_family = missing_family;
 	if (want->port == PORT_RESERVED)
@@ -284,6 +290,7 @@ static uint16_t check_families(const struct turn_call *c, struct wanted *want)
 
 size_t turn_allocate(struct turn_call *c)
 {
+	const struct config_alternate *alternate = NULL;
 	struct wanted want = { .port = PORT_ANY };
 	struct stun_attr a;
 	uint16_t code;
@@ -310,7 +317,18 @@ size_t turn_allocate(struct turn_call *c)
 	// A lifetime of 0 makes no sense here; the bounds apply to it like to any other value.
 	if (want.lifetime_s == 0)
 		want.lifetime_s = TURN_LIFETIME_MIN_S;
+	code = turn_mobility_check_allocate(c, &want.is_mobile);
+	if (code != 0)
+		return turn_answer_error(c, code);
 	if (turn_quota_is_reached(c))
 		return turn_answer_error(c, 486);
+	switch (turn_redirect(c, &alternate)) {
+	case TURN_REDIRECT_GOES:
+		return turn_answer_alternate(c, alternate);
+	case TURN_REDIRECT_NOWHERE:
+		return turn_answer_error(c, 508);
+	default:
+		break;
+	}
 	return allocate_checked(c, &want);
 }

@@ -34,7 +34,10 @@ struct turn_allocation {
 	uint16_t address_error;       // code for the family that a dual allocation did not get, 0
 	uint8_t address_error_family; // STUN_FAMILY_*
 	uint8_t flow_flags;           // that all its flows have
+	bool has_old_ticket;          // the ticket before the one that counts is still good
 	struct turn_move *move;       // NULL: its client is where the record says
+	uint64_t new_peers_until_ns;  // a leaky bucket: when it will be empty
+	uint8_t ticket_transaction_id[12]; // of the Refresh that used a ticket up
 };
 
 // Per flow entry; process memory.

@@ -51,6 +51,7 @@ static void count_error(const struct turn_call *c, uint16_t code)
 		uint16_t code;
 		uint16_t counter;
 	} counters[] = {
+		{ 300, TURN_COUNTER_ERROR_300 }, { 405, TURN_COUNTER_ERROR_405 },
 		{ 400, TURN_COUNTER_ERROR_400 }, { 401, TURN_COUNTER_ERROR_401 },
 		{ 403, TURN_COUNTER_ERROR_403 }, { 420, TURN_COUNTER_ERROR_420 },
 		{ 437, TURN_COUNTER_ERROR_437 }, { 438, TURN_COUNTER_ERROR_438 },
@@ -71,10 +72,14 @@ static void count_error(const struct turn_call *c, uint16_t code)
 static const char *reason_of(uint16_t code)
 {
 	switch (code) {
+	case 300:
+		return "Try Alternate";
 	case 400:
 		return "Bad Request";
 	case 403:
 		return "Forbidden";
+	case 405:
+		return "Mobility Forbidden";
 	case 420:
 		return "Unknown Attribute";
 	case 437:
@@ -128,6 +133,23 @@ size_t turn_answer_unknown(const struct turn_call *c, const uint16_t *types, uin
 		bytes_put_be16(value + 2 * i, types[i]);
 	begin_error(c, &b, 420);
 	stun_build_attr(&b, STUN_ATTR_UNKNOWN_ATTRIBUTES, value, (uint16_t)(2 * n));
+	return finish(c, &b);
+}
+
+size_t turn_answer_alternate(const struct turn_call *c, const struct config_alternate *a)
+{
+	bool is_tls =
+		c->in->transport == SHM_TRANSPORT_TLS || c->in->transport == SHM_TRANSPORT_DTLS;
+	struct ip_endpoint e = { a->address, is_tls ? a->tls_port_be : a->port_be };
+	struct stun_builder b;
+
+	begin_error(c, &b, 300);
+	stun_build_address(&b, STUN_ATTR_ALTERNATE_SERVER, &e);
+	// RFC 8489 §14.16: what the certificate there is for.
+	if (is_tls && a->domain != NULL)
+		stun_build_attr(&b, STUN_ATTR_ALTERNATE_DOMAIN, a->domain,
+				(uint16_t)strlen(a->domain));
+	add_software(c, &b);
 	return finish(c, &b);
 }
 

@@ -60,12 +60,11 @@ size_t turn_channel_bind(struct turn_call *c)
 
 	permission = turn_permission_find(s, idx, &peer.address);
 	permission_is_new = permission == 0;
-	if ((permission_is_new &&
-	     (s->allocations[idx].n_permissions >= TURN_ALLOCATION_PERMISSIONS_MAX ||
-	      turn_permission_create(s, idx, &peer.address, v.is_hairpin, now_ns, &permission) <
-		      0)))
+	if ((permission_is_new && (!turn_limits_permissions(s, idx, 1, now_ns) ||
+				   turn_permission_create(s, idx, &peer.address, v.is_hairpin,
+							  now_ns, &permission) < 0)))
 		return turn_answer_error(c, 508);
-	if (entry == 0 && (s->allocations[idx].n_channels >= TURN_ALLOCATION_CHANNELS_MAX ||
+	if (entry == 0 && (!turn_limits_channel(s, idx) ||
 			   turn_channel_create(s, idx, __builtin_bswap16(channel), &peer,
 					       v.is_hairpin, permission, now_ns) < 0)) {
 		if (permission_is_new)

@@ -105,6 +105,7 @@ int turn_allocation_create(struct turn_call *c, const struct turn_allocate_param
 
 	a = &s->allocations[idx];
 	*a = (struct turn_allocation){ .user = user };
+	turn_limits_user_take(s, user);
 	turn_limits_apply(s, idx);
 	flow = turn_flow_allocation(s, idx, &path);
 	flow.expires_at_ns = r->expires_at_ns;
@@ -113,6 +114,8 @@ int turn_allocation_create(struct turn_call *c, const struct turn_allocate_param
 	if (ret < 0) {
 		table_writer_neighbour_unref(s->tables, flow.neighbour_idx);
 		table_writer_allocation_free(s->tables, idx);
+		if (user->n_allocations == 0)
+			turn_limits_user_give(s, user);
 		turn_quota_drop_unused(&s->quota, user);
 		a->user = NULL;
 		return -ENOSPC;
@@ -267,6 +270,8 @@ void turn_allocation_end(struct turn_server *s, uint32_t idx, enum turn_end_reas
 	turn_flow_withdraw(s, idx, a->flow_idx);
 	port_release(s, r->relay_idx, r->relay_port_be);
 	port_release(s, r->relay2_idx, r->relay2_port_be);
+	if (a->user->n_allocations == 1)
+		turn_limits_user_give(s, a->user);
 	turn_quota_release(&s->quota, a->user);
 	*a = (struct turn_allocation){ 0 };
 	table_writer_allocation_free(s->tables, idx);

@@ -193,7 +193,6 @@ int turn_move_start(struct turn_call *c, uint32_t idx)
 	channels_swap(s, idx, move, copies);
 	move->allocation_idx = idx;
 	move->old_path = old_path;
-	memcpy(move->transaction_id, c->msg.transaction_id, sizeof(move->transaction_id));
 	move->next = s->moves;
 	s->moves = move;
 	a->move = move;
@@ -285,8 +284,10 @@ void turn_server_follow_moves(struct turn_server *s)
 	struct turn_move *move, *next;
 
 	for (move = s->moves; move != NULL; move = next) {
+		uint32_t move_idx = move->allocation_idx;
+
 		next = move->next;
-		if (is_heard(s, move->allocation_idx))
-			turn_move_finish(s, move->allocation_idx);
+		if (is_heard(s, move_idx) && turn_move_finish(s, move_idx))
+			s->allocations[move_idx].has_old_ticket = false;
 	}
 }

@@ -66,7 +66,7 @@ size_t turn_create_permission(struct turn_call *c)
 		w[i].is_new = w[i].entry == 0;
 		n_new += w[i].is_new;
 	}
-	if (s->allocations[idx].n_permissions + n_new > TURN_ALLOCATION_PERMISSIONS_MAX)
+	if (!turn_limits_permissions(s, idx, n_new, c->in->now_ns))
 		return turn_answer_error(c, 508);
 	for (uint32_t i = 0; i < n; i++) {
 		if (!w[i].is_new || turn_permission_create(s, idx, &w[i].peer, w[i].is_hairpin,

@@ -98,6 +98,7 @@ struct turn_user *turn_quota_user(struct turn_quota *q, uint8_t realm_idx, const
 	u->hash = hash;
 	u->realm_idx = realm_idx;
 	u->n_allocations = 0;
+	u->limit_idx = 0;
 	u->name_bytes = (uint32_t)name_bytes;
 	memcpy(u->name, name, name_bytes);
 	u->next = q->bucket[hash & (q->n_buckets - 1)];

@@ -11,6 +11,7 @@ struct turn_user {
 	struct turn_user *next;
 	uint64_t hash;
 	uint32_t n_allocations;
+	uint32_t limit_idx; // limits.h, 0 = none
 	uint8_t realm_idx;
 	uint32_t name_bytes;
 	char name[];

@@ -1,5 +1,5 @@
-// What belongs to realms: shared users, limits and quotas, rules about peers that change while we run;
-// and who is told of allocations. Control plane's loop thread; writes the limits in `tables`.
+// What belongs to realms: shared users, quotas, rules about peers that change while we run; and who is
+// told of allocations. Control plane's loop thread.
 #include "controlplane/turn/state.h"
 #include "controlplane/turn/store/store.h"
 
@@ -58,18 +58,4 @@ bool turn_quota_is_reached(const struct turn_call *c)
 			     &name_bytes);
 	user = turn_quota_find(&s->quota, realm_idx, name, name_bytes);
 	return user != NULL && user->n_allocations >= limits.quota_per_user;
-}
-
-void turn_limits_apply(struct turn_server *s, uint32_t idx)
-{
-	uint8_t realm_idx = turn_record(s, idx)->realm_idx;
-	struct turn_store_limits limits;
-	struct shm_limit l = { .realm_idx = realm_idx };
-
-	turn_store_limits(turn_auth_store(s->auth), realm_idx, &limits);
-	l.bytes_per_s = limits.max_bps;
-	table_writer_limit_set(s->tables, idx, &l);
-	// A worker's fast path knows neither limits nor the rules of other realms than the default one.
-	if (l.bytes_per_s != 0 || realm_idx != 0)
-		s->allocations[idx].flow_flags |= SHM_FLOW_F_LIMITED;
 }

@@ -18,6 +18,7 @@ size_t turn_refresh(struct turn_call *c)
 	struct stun_builder b;
 	uint32_t lifetime_s;
 	uint8_t family;
+	uint16_t code;
 
 	if (turn_family_get(c, &family) < 0)
 		return turn_answer_error(c, 400);
@@ -25,6 +26,11 @@ size_t turn_refresh(struct turn_call *c)
 		return turn_answer_error(c, 443);
 	if (turn_lifetime_get(c, &lifetime_s) < 0)
 		return turn_answer_error(c, 400);
+	code = turn_mobility_check(c);
+	if (code == 0 && c->is_ticket_good && lifetime_s != 0)
+		code = turn_mobility_refresh(c);
+	if (code != 0)
+		return turn_answer_error(c, code);
 
 	// Without a family it is meant for all relayed addresses.
 	if (lifetime_s == 0 && family != 0 &&
@@ -40,5 +46,7 @@ size_t turn_refresh(struct turn_call *c)
 		turn_tell(s, c->allocation_idx, TURN_EVENT_REFRESHED, c->in->now_ns);
 	turn_answer_begin(c, &b);
 	stun_build_u32(&b, TURN_ATTR_LIFETIME, lifetime_s);
+	if (c->is_ticket_good && lifetime_s != 0)
+		turn_mobility_add_ticket(c, c->allocation_idx, &b);
 	return turn_answer_end(c, &b);
 }

@@ -72,6 +72,10 @@ int turn_server_new(const struct config *config, struct table_writer *tables,
 	ret = turn_auth_new(config, &s->auth);
 	if (ret < 0)
 		goto fail;
+	ret = turn_limits_init(&s->limits, tables->n_allocations_max);
+	if (ret < 0)
+		goto fail;
+	turn_mobility_set_secret(&s->mobility, tables->settings.challenge_secret);
 	turn_timers_init(&s->timers, now_ns);
 	s->node_id = node_id_of(config);
 	turn_policy_set(s);
@@ -101,9 +105,18 @@ void turn_server_free(struct turn_server *s)
 		turn_quota_fini(&s->quota);
 	for (uint32_t i = 0; i < SHM_LOCALS_MAX; i++)
 		free(s->ports[i]);
+	turn_limits_fini(&s->limits);
+	turn_mobility_wipe(&s->mobility);
 	free(s->allocations);
 	free(s->flows);
 	free(s);
+}
+
+// What a new configuration may have changed for an allocation.
+static void recheck(struct turn_server *s, uint32_t idx)
+{
+	turn_limits_apply(s, idx);
+	turn_peers_recheck(s, idx);
 }
 
 void turn_server_reload(struct turn_server *s, const struct config *config, struct turn_auth *auth)
@@ -113,9 +126,10 @@ void turn_server_reload(struct turn_server *s, const struct config *config, stru
 	s->config = config;
 	turn_server_attach_store(s, s->backend);
 	turn_policy_set(s);
+	turn_mobility_set_secret(&s->mobility, s->tables->settings.challenge_secret);
 	turn_walk_start(s, &s->recheck);
 	// Small relays are done at once.
-	turn_walk_slice(s, &s->recheck, turn_peers_recheck);
+	turn_walk_slice(s, &s->recheck, recheck);
 }
 
 void turn_server_renew_next_hops(struct turn_server *s)
@@ -181,6 +195,7 @@ static size_t authenticate(struct turn_call *c, bool *done)
 				  nonce.length_bytes) != CHALLENGE_NONCE_VALID)
 		return turn_answer_challenge(c, 438);
 	c->allocation_idx = turn_allocation_find(s, c->in);
+	turn_mobility_find(c);
 	if (c->allocation_idx != 0) {
 		r = turn_record(s, c->allocation_idx);
 		owner = (struct turn_auth_owner){ r->username, r->username_bytes, r->key };
@@ -213,18 +228,6 @@ static bool is_owner(const struct turn_call *c)
 	       memcmp(r->username, c->identity.username, r->username_bytes) == 0;
 }
 
-// A request on the new path ends the old one, unless it is the very one that asked for the move: the
-// client may not have our answer yet.
-static void note_path(const struct turn_call *c)
-{
-	const struct turn_move *move = c->server->allocations[c->allocation_idx].move;
-	struct turn_path path = turn_path_of_request(c->in);
-
-	if (move != NULL && !turn_path_equal(&path, &move->old_path) &&
-	    memcmp(move->transaction_id, c->msg.transaction_id, sizeof(move->transaction_id)) != 0)
-		turn_move_finish(c->server, c->allocation_idx);
-}
-
 static size_t dispatch(struct turn_call *c)
 {
 	uint16_t unknown[16];
@@ -239,12 +242,13 @@ static size_t dispatch(struct turn_call *c)
 	if (c->msg.type == TURN_CONNECTION_BIND_REQUEST)
 		return turn_tcp_relay_bind(c->server->tcp_relay, c);
 	if (c->allocation_idx == 0)
-		return turn_answer_error(c, 437);
+		return turn_answer_error(c, c->has_ticket ? turn_mobility_check(c) : 437);
 	if (!is_owner(c))
 		return turn_answer_error(c, 441);
-	note_path(c);
+	turn_mobility_heard(c);
 	// The way back follows the client where the kernel does not know better.
-	turn_allocation_seen(c->server, c->allocation_idx, c->in->l2_word);
+	if (!c->is_moving)
+		turn_allocation_seen(c->server, c->allocation_idx, c->in->l2_word);
 	switch (c->msg.type) {
 	case TURN_REFRESH_REQUEST:
 		return turn_refresh(c);
@@ -306,7 +310,7 @@ bool turn_server_expire(struct turn_server *s, uint64_t now_ns)
 	while (turn_reservation_expire(&s->reservations, now_ns, &reservation))
 		turn_ports_release(s->ports[reservation.relay_idx], reservation.port);
 	turn_tcp_relay_expire(s->tcp_relay, now_ns);
-	has_more |= turn_walk_slice(s, &s->recheck, turn_peers_recheck);
+	has_more |= turn_walk_slice(s, &s->recheck, recheck);
 	has_more |= turn_walk_slice(s, &s->renewal, turn_allocation_renew_next_hops);
 	for (uint32_t n = 0; n < EXPIRE_BATCH; n++) {
 		const struct shm_flow *f;
@@ -386,6 +390,11 @@ const char *turn_counter_name(enum turn_counter c)
 		[TURN_COUNTER_REQUESTS] = "requests",
 		[TURN_COUNTER_MALFORMED] = "malformed",
 		[TURN_COUNTER_SUCCESS] = "success",
+		[TURN_COUNTER_ERROR_300] = "error_300_try_alternate",
+		[TURN_COUNTER_ERROR_405] = "error_405_mobility_forbidden",
+		[TURN_COUNTER_LIMIT_PERMISSIONS] = "limited_permissions",
+		[TURN_COUNTER_LIMIT_CHANNELS] = "limited_channels",
+		[TURN_COUNTER_LIMIT_NEW_PEERS] = "limited_new_peers",
 		[TURN_COUNTER_ERROR_400] = "error_400_bad_request",
 		[TURN_COUNTER_ERROR_401] = "error_401_unauthenticated",
 		[TURN_COUNTER_ERROR_403] = "error_403_forbidden",

@@ -57,9 +57,11 @@ enum turn_counter {
 	TURN_COUNTER_REQUESTS = 0,
 	TURN_COUNTER_MALFORMED, // no answer
 	TURN_COUNTER_SUCCESS,
+	TURN_COUNTER_ERROR_300,
 	TURN_COUNTER_ERROR_400,
 	TURN_COUNTER_ERROR_401,
 	TURN_COUNTER_ERROR_403,
+	TURN_COUNTER_ERROR_405,
 	TURN_COUNTER_ERROR_420,
 	TURN_COUNTER_ERROR_437,
 	TURN_COUNTER_ERROR_438,
@@ -77,6 +79,10 @@ enum turn_counter {
 	TURN_COUNTER_ENDED_KILLED,
 	TURN_COUNTER_ENDED_CONNECTION,
 	TURN_COUNTER_MOVED, // RFC 8016
+	// refused for what the section limits says; all of them 508
+	TURN_COUNTER_LIMIT_PERMISSIONS,
+	TURN_COUNTER_LIMIT_CHANNELS,
+	TURN_COUNTER_LIMIT_NEW_PEERS,
 	TURN_COUNTER_COUNT
 };
 // snake_case, static; never NULL.
@@ -123,6 +129,10 @@ void turn_server_renew_next_hops(struct turn_server *s);
 // A stream is gone: its allocation ends, unless it may move.
 void turn_server_stream_closed(struct turn_server *s, uint32_t idx, uint32_t serial,
 			       uint64_t now_ns);
+
+// While draining, new allocations are sent to the alternate servers; those that are live go on.
+void turn_server_drain(struct turn_server *s, bool is_draining);
+bool turn_server_is_draining(const struct turn_server *s);
 
 // ---- state for operators
 uint32_t turn_server_n_allocations(const struct turn_server *s);

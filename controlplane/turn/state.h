@@ -5,6 +5,8 @@
 
 #include "controlplane/turn/auth.h"
 #include "controlplane/turn/flows.h"
+#include "controlplane/turn/limits.h"
+#include "controlplane/turn/mobility.h"
 #include "controlplane/turn/ports.h"
 #include "controlplane/turn/quota.h"
 #include "controlplane/turn/reservation.h"
@@ -32,7 +34,6 @@ struct turn_move {
 	struct turn_path old_path;
 	uint32_t old_flow_idx; // its ALLOCATION entry
 	uint32_t old_channels; // list; `partner` of each is the new CHANNEL
-	uint8_t transaction_id[12];
 };
 
 struct turn_server {
@@ -44,6 +45,9 @@ struct turn_server {
 	struct turn_ports *ports[SHM_LOCALS_MAX]; // of relay addresses, by local_idx
 	struct turn_timers timers;
 	struct turn_reservations reservations;
+	struct turn_mobility mobility;
+	struct turn_limits limits;
+	bool is_draining;
 	const struct turn_store_backend *backend; // of auth's store, also after a reload
 	struct turn_observer observer;
 	struct turn_waiting waiting;
@@ -73,7 +77,10 @@ struct turn_call {
 	struct stun_view msg;
 	struct turn_identity identity; // after authentication
 	bool has_fingerprint;
-	uint32_t allocation_idx; // of the 5-tuple; 0 = none
+	uint32_t allocation_idx; // of the 5-tuple, or of the ticket; 0 = none
+	bool has_ticket;         // MOBILITY-TICKET in a Refresh
+	bool is_ticket_good;     // it is that of the allocation
+	bool is_moving;          // and the request comes on another path than the allocation's
 	uint8_t *out;
 	size_t out_bytes;
 };
@@ -87,6 +94,8 @@ size_t turn_answer_end(const struct turn_call *c, struct stun_builder *b);
 size_t turn_answer_error(const struct turn_call *c, uint16_t code);
 // 420 with UNKNOWN-ATTRIBUTES.
 size_t turn_answer_unknown(const struct turn_call *c, const uint16_t *types, uint32_t n);
+// 300 with ALTERNATE-SERVER.
+size_t turn_answer_alternate(const struct turn_call *c, const struct config_alternate *a);
 // 401 or 438 with REALM and a fresh NONCE, unsigned.
 size_t turn_answer_challenge(const struct turn_call *c, uint16_t code);
 
@@ -197,8 +206,6 @@ void turn_bindings_remove(struct turn_server *s, uint32_t idx, uint8_t family);
 
 // Whether the request's user, its realm or the server has as many allocations as it may have.
 bool turn_quota_is_reached(const struct turn_call *c);
-// Writes down the limits of an allocation whose record stands, before its first flow is made.
-void turn_limits_apply(struct turn_server *s, uint32_t idx);
 // Tells the observer.
 void turn_tell(struct turn_server *s, uint32_t idx, enum turn_event event, uint64_t now_ns);
 
