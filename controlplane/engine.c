@@ -15,6 +15,7 @@
 #include "controlplane/ops/log.h"
 #include "controlplane/sfu/sfu.h"
 #include "controlplane/signaling/signaling.h"
+#include "controlplane/store_config.h"
 #include "controlplane/stream_config.h"
 #include "controlplane/turn/auth.h"
 #include "controlplane/turn/stream/listeners.h"
@@ -199,6 +200,9 @@ int engine_start(struct engine *e, struct event_base *base, char *error, size_t 
 		ret = stream_config_start(e, error, error_bytes);
 	if (ret < 0)
 		return ret;
+	ret = store_config_start(e, error, error_bytes);
+	if (ret < 0)
+		return ret;
 	snprintf(path, sizeof(path), "%s/ctl.sock", e->run_dir);
 	ret = ctl_server_new(e, path, &e->ctl, error, error_bytes);
 	if (ret < 0)
@@ -232,9 +236,15 @@ static const char *needs_restart(const struct config *a, const struct config *b)
 		return "realm";
 	is_same = a->n_listeners == b->n_listeners;
 	for (uint32_t i = 0; is_same && i < a->n_listeners; i++)
-		is_same = ip_endpoint_equal(&a->listeners[i].endpoint, &b->listeners[i].endpoint);
+		is_same = ip_endpoint_equal(&a->listeners[i].endpoint, &b->listeners[i].endpoint) &&
+			  a->listeners[i].realm_idx == b->listeners[i].realm_idx;
 	if (!is_same || !turn_listeners_same(a, b))
 		return "listeners";
+	is_same = a->n_realms == b->n_realms;
+	for (uint32_t i = 0; is_same && i < a->n_realms; i++)
+		is_same = strcmp(a->realms[i].name, b->realms[i].name) == 0;
+	if (!is_same)
+		return "the names of the realms";
 	is_same = a->n_relays == b->n_relays && a->relay_port_min == b->relay_port_min &&
 		  a->relay_port_max == b->relay_port_max;
 	for (uint32_t i = 0; is_same && i < a->n_relays; i++)
@@ -324,6 +334,7 @@ int engine_reload(struct engine *e, char *error, size_t error_bytes)
 	if (e->sfu != NULL)
 		sfu_reload(e->sfu, next);
 	e->config = next;
+	store_config_reload(e, old);
 	config_free(old);
 	filter_config_apply(e);
 	e->reloaded_at_ns = engine_now_ns();
@@ -341,6 +352,7 @@ void engine_close(struct engine *e)
 			event_free(timers[i]);
 	}
 	ctl_server_free(e->ctl);
+	store_config_stop(e);
 	signaling_free(e->signaling);
 	turn_listeners_free(e->turn_listeners);
 	stream_config_stop_dtls(e);

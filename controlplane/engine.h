@@ -15,6 +15,8 @@
 struct ctl_server;
 struct sfu;
 struct signaling;
+struct accounting;
+struct redis_store;
 struct turn_listeners;
 struct turn_streams;
 struct turn_dtls;
@@ -59,6 +61,10 @@ struct engine {
 	struct event *timer_reclaim;
 	struct event *timer_expire;
 	struct event *timer_sfu;
+	struct redis_store *redis;     // NULL where the configuration has none, or without a loop
+	struct accounting *accounting; // the same
+	struct event *store_retry;     // its answers, once each round of the loop
+	struct event *timer_store_retry;
 	struct event *timer_dtls;
 };
 

@@ -58,6 +58,9 @@ struct table_writer {
 	struct shm_limit *limits; // by allocation slot, in `tables`
 	struct shm_flow_writer flows;
 	struct shm_settings settings; // in force; a copy of what the dataplane reads
+	// Rules about peers beside those of the configuration: of the shared store.
+	struct config_peer_rule shared_rule[SHM_PEER_RULES_MAX];
+	uint32_t n_shared_rules;
 	enum table_writer_origin origin;
 
 	uint32_t n_allocations_max; // slots 1..n_allocations_max of keys->allocation
@@ -93,6 +96,11 @@ int table_writer_open(struct table_writer *w, const struct config *config, char 
 // Unmaps; the segments stay for the next control plane.
 void table_writer_close(struct table_writer *w);
 
+// Publishes other rules of the shared store beside config's. 0; -ENOSPC: more than fit, and those before
+// stay in force.
+int table_writer_publish_rules(struct table_writer *w, const struct config *config,
+			       const struct config_peer_rule *rules, uint32_t n, char *error,
+			       size_t error_bytes);
 // Publishes settings made from config (at start and on reload). 0, -ENOSPC when there are more than
 // SHM_LOCALS_MAX addresses.
 int table_writer_publish_settings(struct table_writer *w, const struct config *config, char *error,

@@ -96,6 +96,16 @@ static int secret_set(struct shm_settings *out, const struct shm_settings *old,
 	return 0;
 }
 
+static void rule_add(struct shm_settings *out, const struct config_peer_rule *r)
+{
+	struct shm_peer_rule *to = &out->peer_rule[out->n_peer_rules++];
+
+	memcpy(to->address, r->prefix.address.bytes, 16);
+	to->length_bits = r->prefix.length_bits;
+	to->action = r->action;
+	to->realm_idx = r->realm_idx;
+}
+
 static int settings_build(const struct table_writer *w, const struct config *config,
 			  const struct shm_settings *old, uint64_t named, struct shm_settings *out,
 			  char *error, size_t error_bytes)
@@ -106,7 +116,8 @@ static int settings_build(const struct table_writer *w, const struct config *con
 
 	memset(out, 0, sizeof(*out));
 	if (config->n_ports > SHM_PORTS_MAX || config->n_listeners > SHM_LISTENERS_MAX ||
-	    config->n_peer_rules > SHM_PEER_RULES_MAX || config->n_workers > SHM_WORKERS_MAX ||
+	    config->n_peer_rules + w->n_shared_rules > SHM_PEER_RULES_MAX ||
+	    config->n_workers > SHM_WORKERS_MAX || config->n_realms >= SHM_REALMS_MAX ||
 	    strlen(config->realm) >= sizeof(out->realm[0].name)) {
 		snprintf(error, error_bytes,
 			 "the configuration has more than %d ports, %d listeners, %d peer rules or "
@@ -123,13 +134,16 @@ static int settings_build(const struct table_writer *w, const struct config *con
 	out->flags |= config->tls.takes_dtls ? SHM_SETTINGS_F_DTLS : 0;
 	out->n_ports = config->n_ports;
 	out->n_listeners = config->n_listeners;
-	out->n_peer_rules = config->n_peer_rules;
 	out->punt_per_source_per_sec = config->punt_per_source_per_sec;
 	out->punt_burst_pkts = config->punt_burst_pkts;
 	out->memory_mb = config->memory_mb;
-	out->n_realms = 1;
-	out->realm[0].name_bytes = (uint32_t)strlen(config->realm);
-	memcpy(out->realm[0].name, config->realm, out->realm[0].name_bytes);
+	for (uint32_t i = 0; i <= config->n_realms; i++) {
+		const char *name = i == 0 ? config->realm : config->realms[i - 1].name;
+		struct shm_realm *r = &out->realm[out->n_realms++];
+
+		r->name_bytes = (uint32_t)strnlen(name, sizeof(r->name) - 1);
+		memcpy(r->name, name, r->name_bytes);
+	}
 	memcpy(out->worker_cpu, config->worker_cpu, sizeof(out->worker_cpu));
 	ret = secret_set(out, old, config);
 	if (ret < 0) {
@@ -158,6 +172,7 @@ static int settings_build(const struct table_writer *w, const struct config *con
 		out->local[ret].port_idx = port_of_address(config, interfaces, &e->address);
 		out->listener[i].local_idx = (uint8_t)ret;
 		out->listener[i].port_be = e->port_be;
+		out->listener[i].realm_idx = config->listeners[i].realm_idx;
 		out->listener[i].other_idx = config->listeners[i].has_other
 						     ? config->listeners[i].other_idx
 						     : SHM_LISTENER_NONE;
@@ -173,14 +188,10 @@ static int settings_build(const struct table_writer *w, const struct config *con
 		out->local[ret].relay_port_min = config->relay_port_min;
 		out->local[ret].relay_port_max = config->relay_port_max;
 	}
-	for (uint32_t i = 0; i < config->n_peer_rules; i++) {
-		const struct config_peer_rule *r = &config->peer_rules[i];
-
-		memcpy(out->peer_rule[i].address, r->prefix.address.bytes, 16);
-		out->peer_rule[i].length_bits = r->prefix.length_bits;
-		out->peer_rule[i].action = r->action;
-		out->peer_rule[i].realm_idx = SHM_REALM_ANY;
-	}
+	for (uint32_t i = 0; i < config->n_peer_rules; i++)
+		rule_add(out, &config->peer_rules[i]);
+	for (uint32_t i = 0; i < w->n_shared_rules; i++)
+		rule_add(out, &w->shared_rule[i]);
 	if (interfaces != NULL)
 		freeifaddrs(interfaces);
 	ret = shm_settings_check(out, &why);
@@ -246,6 +257,39 @@ static uint64_t locals_named(const struct table_writer *w)
 	return named;
 }
 
+static bool rule_is(const struct shm_peer_rule *a, const struct config_peer_rule *b)
+{
+	return memcmp(a->address, b->prefix.address.bytes, 16) == 0 &&
+	       a->length_bits == b->prefix.length_bits && a->action == b->action &&
+	       a->realm_idx == b->realm_idx;
+}
+
+// What a predecessor had from the shared store stays in force until that answers, so that a restart
+// neither opens nor closes anything. Rules that stand in the configuration no more go with them then.
+static void shared_rules_keep(struct table_writer *w, const struct config *config,
+			      const struct shm_settings *old)
+{
+	uint32_t room = SHM_PEER_RULES_MAX - config->n_peer_rules;
+
+	w->n_shared_rules = 0;
+	for (uint32_t i = 0; config->redis.is_enabled && i < old->n_peer_rules; i++) {
+		const struct shm_peer_rule *from = &old->peer_rule[i];
+		struct config_peer_rule *to = &w->shared_rule[w->n_shared_rules];
+		bool is_new = from->realm_idx <= config->n_realms;
+
+		for (uint32_t j = 0; is_new && j < config->n_peer_rules; j++)
+			is_new = !rule_is(from, &config->peer_rules[j]);
+		if (!is_new || w->n_shared_rules == room)
+			continue;
+		memset(to, 0, sizeof(*to));
+		memcpy(to->prefix.address.bytes, from->address, 16);
+		to->prefix.length_bits = from->length_bits;
+		to->action = from->action;
+		to->realm_idx = from->realm_idx;
+		w->n_shared_rules++;
+	}
+}
+
 int table_writer_settings_adopt(struct table_writer *w, const struct config *config, char *error,
 				size_t error_bytes)
 {
@@ -261,6 +305,7 @@ int table_writer_settings_adopt(struct table_writer *w, const struct config *con
 			 config->instance, why, config->instance);
 		return -EPROTO;
 	}
+	shared_rules_keep(w, config, &old);
 	ret = settings_apply(w, config, &old, locals_named(w), error, error_bytes);
 	// A predecessor may have died between the slot and its version.
 	if (ret == 0)
@@ -275,4 +320,30 @@ int table_writer_publish_settings(struct table_writer *w, const struct config *c
 	struct shm_settings old = w->settings;
 
 	return settings_apply(w, config, &old, UINT64_MAX, error, error_bytes);
+}
+
+int table_writer_publish_rules(struct table_writer *w, const struct config *config,
+			       const struct config_peer_rule *rules, uint32_t n, char *error,
+			       size_t error_bytes)
+{
+	struct config_peer_rule before[SHM_PEER_RULES_MAX];
+	uint32_t n_before = w->n_shared_rules;
+	int ret;
+
+	if (n > SHM_PEER_RULES_MAX || config->n_peer_rules + n > SHM_PEER_RULES_MAX) {
+		snprintf(error, error_bytes,
+			 "%u rules beside the %u of the configuration; %d fit, so join prefixes", n,
+			 config->n_peer_rules, SHM_PEER_RULES_MAX);
+		return -ENOSPC;
+	}
+	memcpy(before, w->shared_rule, sizeof(before));
+	if (n > 0)
+		memcpy(w->shared_rule, rules, n * sizeof(*rules));
+	w->n_shared_rules = n;
+	ret = table_writer_publish_settings(w, config, error, error_bytes);
+	if (ret < 0) {
+		memcpy(w->shared_rule, before, sizeof(before));
+		w->n_shared_rules = n_before;
+	}
+	return ret;
 }

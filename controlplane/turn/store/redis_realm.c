@@ -167,7 +167,7 @@ static int rules_join(struct redis_store *s)
 static void rules_take(struct redis_store *s, uint8_t realm_idx, uint32_t which,
 		       const redisReply *set)
 {
-	struct config_peer_rule rules[SHM_PEER_RULES_MAX], *next, *old;
+	struct config_peer_rule rules[SHM_PEER_RULES_MAX], *next;
 	struct redis_realm *r = &s->realm[realm_idx];
 	uint32_t n = 0, n_old = r->n_rules[which];
 
@@ -195,19 +195,10 @@ static void rules_take(struct redis_store *s, uint8_t realm_idx, uint32_t which,
 	if (next == NULL)
 		return;
 	memcpy(next, rules, n * sizeof(*next));
-	old = r->rules[which];
+	free(r->rules[which]);
 	r->rules[which] = next;
 	r->n_rules[which] = n;
-	if (rules_join(s) < 0) {
-		r->rules[which] = old;
-		r->n_rules[which] = n_old;
-		free(next);
-		rules_say_overflow(s, r);
-		return;
-	}
-	s->rules_overflow = false;
-	free(old);
-	s->events.rules_changed(s->events.arg);
+	s->rules_are_new = true;
 }
 
 // ---- limits
@@ -225,32 +216,58 @@ static void limit_take(struct redis_store *s, const redisReply *value, bool *has
 
 // ---- asking
 
+// All of a round has been answered: what changed takes effect as a whole.
+static void round_end(struct redis_store *s)
+{
+	if (!s->round_failed && s->rules_are_new) {
+		s->rules_are_new = false;
+		if (rules_join(s) == 0) {
+			s->rules_overflow = false;
+			s->events.rules_changed(s->events.arg);
+		} else if (!s->rules_overflow) {
+			rules_say_overflow(s, &s->realm[0]);
+		}
+	}
+}
+
+static void take(struct redis_store *s, const struct poll *p, const redisReply *reply);
+
 static void on_answer(void *arg, const redisReply *reply)
 {
 	struct poll p = *(struct poll *)arg;
 	struct redis_store *s = p.store;
-	struct redis_realm *r = &s->realm[p.realm_idx];
-	bool wants_set = p.question <= ASK_DENIED;
 
 	free(arg);
 	s->n_polls--;
 	if (reply == NULL)
-		return;
+		s->round_failed = true;
+	else
+		take(s, &p, reply);
+	if (s->n_polls == 0)
+		round_end(s);
+}
+
+static void take(struct redis_store *s, const struct poll *p, const redisReply *reply)
+{
+	struct redis_realm *r = &s->realm[p->realm_idx];
+	bool wants_set = p->question <= ASK_DENIED;
+
 	if (wants_set ? reply->type != REDIS_REPLY_ARRAY
 		      : reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_NIL) {
 		// What was known stays.
 		s->counter[REDIS_STORE_BAD_VALUE]++;
+		s->round_failed = true;
 		return;
 	}
-	switch ((enum question)p.question) {
+	switch ((enum question)p->question) {
 	case ASK_SECRETS:
 		secrets_take(s, r, reply);
 		break;
 	case ASK_ALLOWED:
-		rules_take(s, p.realm_idx, 0, reply);
+		rules_take(s, p->realm_idx, 0, reply);
 		break;
 	case ASK_DENIED:
-		rules_take(s, p.realm_idx, 1, reply);
+		rules_take(s, p->realm_idx, 1, reply);
 		break;
 	case ASK_MAX_BPS:
 		limit_take(s, reply, &r->has_max_bps, &r->limits.max_bps);
@@ -292,6 +309,7 @@ void redis_realm_poll(struct redis_store *s)
 {
 	if (s->n_polls > 0 || !redis_link_is_up(s->link))
 		return;
+	s->round_failed = false;
 	for (uint32_t i = 0; i < s->n_realms; i++) {
 		for (int q = 0; q < ASK_COUNT; q++)
 			ask(s, (uint8_t)i, (enum question)q);

@@ -309,6 +309,7 @@ int redis_store_new(struct event_base *base, const struct config *config,
 	s->events = *events;
 	s->backend =
 		(struct turn_store_backend){ s, find_user, add_secrets, find_oauth, set_limits };
+	s->rules_are_new = true;
 	s->cache_ns = c->cache_s * NS_PER_S;
 	s->absent_ns = (c->cache_s < ABSENT_S ? c->cache_s : ABSENT_S) * NS_PER_S;
 	if (c->path != NULL)

@@ -33,6 +33,8 @@ struct redis_store {
 	struct config_peer_rule *rules; // of all realms
 	uint32_t n_rules;
 	bool rules_overflow; // said already
+	bool rules_are_new;  // since they were told of; also before the first answer
+	bool round_failed;   // not everything was answered
 	struct event *poll;
 	uint32_t n_polls; // unanswered
 	bool is_down;     // said already
