@@ -55,6 +55,7 @@ void filter_config_apply(struct engine *e)
 			// all that carry a USERNAME to it.
 			.accept = XDP_ACCEPT_TURN |
 				  (config->rfc5766_channels ? XDP_ACCEPT_QUIC : 0) |
+				  (config->tls.takes_dtls ? XDP_ACCEPT_DTLS : 0) |
 				  (config->sfu.is_enabled ? XDP_ACCEPT_DTLS | XDP_ACCEPT_RTP : 0),
 		};
 	}
