@@ -2,13 +2,13 @@
 // Fake camera and microphone, video and audio both ways. Prints what was seen as JSON and ends with status 1
 // when the call is not what it should be.
 //
-//   node relay_call.mjs TURN_URL USER PASSWORD SECONDS
+//   node relay_call.mjs TURN_URL USER PASSWORD SECONDS [CHROMIUM_ARGUMENT…]
 import { chromium } from 'playwright-core';
 
-const [url, username, credential, secondsText] = process.argv.slice(2);
+const [url, username, credential, secondsText, ...chromiumArgs] = process.argv.slice(2);
 const seconds = Number(secondsText);
 if (!url || !username || !credential || !(seconds >= 1)) {
-	console.error('usage: node relay_call.mjs TURN_URL USER PASSWORD SECONDS');
+	console.error('usage: node relay_call.mjs TURN_URL USER PASSWORD SECONDS [CHROMIUM_ARGUMENT…]');
 	process.exit(2);
 }
 
@@ -26,6 +26,7 @@ const browser = await chromium.launch({
 		'--disable-sync',
 		'--disable-gpu',
 		'--no-first-run',
+		...chromiumArgs,
 	],
 });
 
