@@ -336,7 +336,8 @@ const struct shm_datagram *punted(uint32_t worker_idx, uint16_t *length_bytes)
 struct shm_limit *limit_of(uint32_t allocation_idx)
 {
 	cr_assert_lt(allocation_idx, N_LIMITS);
-	return (struct shm_limit *)(void *)((uint8_t *)tables + tables->limits_offset) + allocation_idx;
+	return (struct shm_limit *)(void *)((uint8_t *)tables + tables->limits_offset) +
+	       allocation_idx;
 }
 
 struct shm_usage usage_of(const struct shm_flow_key *key)

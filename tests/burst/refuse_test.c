@@ -274,4 +274,3 @@ Test(refuse, sources_that_no_host_has)
 	expect_only(DP_DROP_BAD_SOURCE);
 	expect_nothing_sent();
 }
-
