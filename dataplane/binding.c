@@ -7,6 +7,9 @@
 #define ANSWER_BYTES_MAX  1900 // a padded one is to be longer than an MTU
 #define UNKNOWN_ATTRS_MAX 16
 
+// What a request with RESPONSE-PORT pays with, of its bytes.
+#define RESPONSE_PORT_SHARE 8
+
 // Comprehension-required attributes that a Binding request may carry without an effect here (RFC
 // 8489 §14).
 static bool is_known(uint16_t type)
@@ -118,10 +121,10 @@ static void discovery_answer(const struct dp_packet *p, const struct ip_endpoint
 	if (asked.changes_port)
 		addresses.origin.port_be = other->port_be;
 	if (asked.response_port_be != 0) {
-		// It goes to a port that did not ask, maybe another host's behind the same NAT: all of it is taken from
-		// what the source may get unearned, so that a few such answers per second are the most.
+		// It goes to a port that did not ask, maybe another host's behind the same NAT, so such requests count
+		// for little and few of many are answered.
 		out->to.port_be = asked.response_port_be;
-		out->earns_bytes = 0;
+		out->earns_bytes /= RESPONSE_PORT_SHARE;
 	}
 	out->from = addresses.origin;
 	out->n_bytes =
@@ -139,7 +142,7 @@ static void binding_answer(const struct dp_worker *w, const struct dp_packet *p,
 
 	out->from = p->view.destination;
 	out->to = p->view.source;
-	out->earns_bytes = p->view.payload_bytes;
+	out->earns_bytes = p->view.payload_bytes + dp_source_header_bytes(p->view.is_v4);
 	if (n_unknown > 0)
 		out->n_bytes = error_build(p, 420, unknown, n_unknown, out->bytes);
 	else if (discovers)
@@ -158,7 +161,9 @@ void dp_binding_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 				      w->settings.punt_per_sec, w->settings.punt_burst_pkts);
 
 		binding_answer(w, p, &answer);
-		if (!dp_source_may_answer(s, answer.earns_bytes, (uint32_t)answer.n_bytes)) {
+		if (!dp_source_may_answer(s, answer.earns_bytes,
+					  (uint32_t)answer.n_bytes +
+						  dp_source_header_bytes(p->view.is_v4))) {
 			dp_drop(w, p, DP_DROP_CHALLENGE_RATE);
 			continue;
 		}

@@ -28,7 +28,7 @@ static uint16_t judge(const struct dp_worker *w, const struct dp_packet *p)
 	    (!has(m, STUN_ATTR_USERNAME) && !has(m, STUN_ATTR_USERHASH)))
 		return 400;
 	if (challenge_nonce_check(w->settings.challenge_secret, w->now_ns + w->wall_off_ns,
-				  &p->view.source, nonce.value,
+				  &p->view.source, w->settings.challenge_features, nonce.value,
 				  nonce.length_bytes) != CHALLENGE_NONCE_VALID)
 		return 438;
 	return CODE_PUNT;
@@ -45,22 +45,43 @@ static size_t bad_request_build(const struct stun_view *m, uint8_t out[ANSWER_BY
 	return stun_build_end(&b);
 }
 
+static size_t challenge_answer(const struct dp_worker *w, const struct dp_packet *p, uint16_t code,
+			       uint8_t out[ANSWER_BYTES_MAX])
+{
+	const struct dp_settings *s = &w->settings;
+	const struct shm_realm *realm =
+		&s->realm[dp_local_realm(&s->local[p->local_idx], p->view.destination.port_be)];
+	struct challenge_offer offer = {
+		.realm = realm->name,
+		.realm_bytes = realm->name_bytes,
+		.features = s->challenge_features,
+		.oauth_name = s->oauth_name,
+		.oauth_name_bytes = s->oauth_name_bytes,
+	};
+
+	return challenge_build(&p->stun, code, s->challenge_secret, w->now_ns + w->wall_off_ns,
+			       &p->view.source, &offer,
+			       challenge_limit_bytes(p->view.payload_bytes, p->view.is_v4), out,
+			       ANSWER_BYTES_MAX);
+}
+
 static void answer(struct dp_worker *w, struct dp_packet *p, uint16_t code)
 {
+	uint32_t header_bytes = dp_source_header_bytes(p->view.is_v4);
 	uint8_t out[ANSWER_BYTES_MAX];
 	struct dp_source *s;
 	size_t out_bytes;
 
-	if (code == 400)
-		out_bytes = bad_request_build(&p->stun, out);
-	else
-		out_bytes = challenge_build(&p->stun, code, w->settings.challenge_secret,
-					    w->now_ns + w->wall_off_ns, &p->view.source,
-					    w->settings.realm[0].name,
-					    w->settings.realm[0].name_bytes, out, sizeof(out));
+	out_bytes =
+		code == 400 ? bad_request_build(&p->stun, out) : challenge_answer(w, p, code, out);
+	if (out_bytes == 0) {
+		dp_drop(w, p, DP_DROP_CHALLENGE_SIZE);
+		return;
+	}
 	s = dp_source_get(&w->sources, &p->view.source.address, w->now_ns, w->settings.punt_per_sec,
 			  w->settings.punt_burst_pkts);
-	if (!dp_source_may_answer(s, p->view.payload_bytes, (uint32_t)out_bytes)) {
+	if (!dp_source_may_answer(s, p->view.payload_bytes + header_bytes,
+				  (uint32_t)out_bytes + header_bytes)) {
 		dp_drop(w, p, DP_DROP_CHALLENGE_RATE);
 		return;
 	}

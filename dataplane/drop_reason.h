@@ -82,6 +82,8 @@
 	X(PUNT_RATE, "punt_rate", "the source sends more requests than its limit")                 \
 	X(PUNT_FULL, "punt_full", "the ring to the control plane is full")                         \
 	X(PUNT_TOO_BIG, "punt_too_big", "request larger than any STUN message can be")             \
+	X(CHALLENGE_SIZE, "challenge_size",                                                        \
+	  "the answer would be too long for so short an unauthenticated request")                  \
 	X(CHALLENGE_RATE, "challenge_rate", "the source has used up its unauthenticated answers")  \
 	X(BAD_INJECT, "bad_inject",                                                                \
 	  "the control plane's answer names an address or path that is not ours")                  \

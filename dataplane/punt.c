@@ -107,7 +107,7 @@ static bool punt_one(struct dp_worker *w, struct dp_packet *p)
 	}
 	s = dp_source_get(&w->sources, &p->view.source.address, w->now_ns, w->settings.punt_per_sec,
 			  w->settings.punt_burst_pkts);
-	dp_source_prove(s);
+	dp_source_prove(s, p->view.payload_bytes + dp_source_header_bytes(p->view.is_v4));
 	if (!dp_source_may_punt(s, w->settings.punt_per_sec)) {
 		dp_drop(w, p, DP_DROP_PUNT_RATE);
 		return false;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "dataplane/contract/wire/challenge.h"
 #include "dataplane/contract/wire/turn.h"
 
 static_assert((int)PEER_ACTION_ALLOW == SHM_PEER_ALLOW && (int)PEER_ACTION_DENY == SHM_PEER_DENY &&
@@ -57,6 +58,12 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 	s->n_realms = raw->n_realms;
 	memcpy(s->realm, raw->realm, sizeof(s->realm));
 	memcpy(s->challenge_secret, raw->challenge_secret, sizeof(s->challenge_secret));
+	if (raw->flags & SHM_SETTINGS_F_SHA256)
+		s->challenge_features |= CHALLENGE_F_ALGORITHMS;
+	if (raw->flags & SHM_SETTINGS_F_USERHASH)
+		s->challenge_features |= CHALLENGE_F_USERHASH;
+	s->oauth_name_bytes = raw->oauth_name_bytes;
+	memcpy(s->oauth_name, raw->oauth_name, sizeof(s->oauth_name));
 
 	for (uint32_t i = 0; i < raw->n_locals; i++) {
 		const struct shm_local *from = &raw->local[i];
@@ -78,6 +85,7 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 	for (uint32_t i = 0; i < raw->n_listeners; i++) {
 		struct dp_local *to = &s->local[raw->listener[i].local_idx];
 
+		to->listener_realm[to->n_listeners] = raw->listener[i].realm_idx;
 		to->listener_port_be[to->n_listeners++] = raw->listener[i].port_be;
 	}
 	s->n_listeners = raw->n_listeners;

@@ -19,6 +19,7 @@ struct dp_local {
 	uint8_t port_idx;
 	uint8_t n_listeners;
 	uint16_t listener_port_be[SHM_LISTENERS_MAX];
+	uint8_t listener_realm[SHM_LISTENERS_MAX]; // settings.realm
 };
 
 struct dp_settings {
@@ -34,6 +35,9 @@ struct dp_settings {
 	struct shm_realm realm[SHM_REALMS_MAX];
 	uint32_t n_realms;
 	uint8_t challenge_secret[16];
+	uint32_t challenge_features; // CHALLENGE_F_*
+	uint32_t oauth_name_bytes;
+	char oauth_name[64];
 	uint8_t local_slot[DP_LOCAL_SLOTS];              // local_idx by address, open addressing
 	struct ip_address local_address[SHM_LOCALS_MAX]; // those of `local`, side by side
 	struct dp_local local[SHM_LOCALS_MAX];
@@ -89,6 +93,16 @@ static inline bool dp_local_listens(const struct dp_local *l, uint16_t port_be)
 			return true;
 	}
 	return false;
+}
+
+// The realm that the listener on that port challenges with.
+static inline uint8_t dp_local_realm(const struct dp_local *l, uint16_t port_be)
+{
+	for (uint32_t i = 0; i < l->n_listeners; i++) {
+		if (l->listener_port_be[i] == port_be)
+			return l->listener_realm[i];
+	}
+	return 0;
 }
 
 static inline bool dp_local_relays(const struct dp_local *l, uint16_t port_be)

@@ -5,7 +5,7 @@
 #define NS_PER_SEC     1000000000ull
 #define REFILL_STEP_NS 100000000ull
 #define TOKENS_MAX     (UINT32_MAX / 2)
-#define ANSWER_REFILL  256u // bytes per second, so that an idle prefix recovers from the past
+#define PROOF_SHARE    4u // of a proven request's bytes, what it leaves
 
 void dp_source_limit_init(struct dp_source_limit *l, uint64_t seed)
 {
@@ -32,8 +32,9 @@ static void refill(struct dp_source *s, uint64_t now_ns, uint32_t per_sec, uint3
 	uint64_t gone_ns = now_ns > s->filled_at_ns ? now_ns - s->filled_at_ns : 0;
 	uint32_t full = tokens_of(burst_pkts);
 	uint64_t tokens;
-	uint64_t credit;
 
+	if (now_ns > s->seen_at_ns + DP_SOURCE_FORGOTTEN_NS)
+		s->answer_credit = DP_ANSWER_CREDIT_BYTES;
 	s->seen_at_ns = now_ns;
 	// Short steps are left to add up, so that hardly a fraction is lost to rounding.
 	if (gone_ns < REFILL_STEP_NS)
@@ -41,11 +42,7 @@ static void refill(struct dp_source *s, uint64_t now_ns, uint32_t per_sec, uint3
 	if (gone_ns > 60 * NS_PER_SEC)
 		gone_ns = 60 * NS_PER_SEC;
 	tokens = s->punt_tokens + (uint64_t)((__uint128_t)gone_ns * TOKEN * per_sec / NS_PER_SEC);
-	credit = s->answer_credit + gone_ns * ANSWER_REFILL / NS_PER_SEC;
 	s->punt_tokens = tokens < full ? (uint32_t)tokens : full;
-	if (s->answer_credit < DP_ANSWER_CREDIT_BYTES)
-		s->answer_credit =
-			credit < DP_ANSWER_CREDIT_BYTES ? (uint32_t)credit : DP_ANSWER_CREDIT_BYTES;
 	s->filled_at_ns = now_ns;
 }
 
@@ -95,18 +92,32 @@ bool dp_source_may_punt(struct dp_source *s, uint32_t punt_per_sec)
 	return dp_source_may_punt_part(s, punt_per_sec, 1);
 }
 
+static void pay_in(struct dp_source *s, uint32_t bytes)
+{
+	uint64_t credit = (uint64_t)s->answer_credit + bytes;
+
+	s->answer_credit =
+		credit < DP_ANSWER_CREDIT_BYTES ? (uint32_t)credit : DP_ANSWER_CREDIT_BYTES;
+}
+
 bool dp_source_may_answer(struct dp_source *s, uint32_t in_bytes, uint32_t out_bytes)
 {
-	uint32_t earned = in_bytes - in_bytes / 8;
-	uint32_t credit = s->answer_credit + earned;
+	uint32_t earned_bytes = in_bytes - in_bytes / 8;
 
-	if (credit > DP_ANSWER_CREDIT_BYTES + earned)
-		credit = DP_ANSWER_CREDIT_BYTES + earned;
-	if (credit < out_bytes) {
-		s->answer_credit = credit;
+	// What the request itself pays for is not held against the limit of what is saved.
+	if (out_bytes <= earned_bytes) {
+		pay_in(s, earned_bytes - out_bytes);
+		return true;
+	}
+	if (out_bytes - earned_bytes > s->answer_credit) {
+		pay_in(s, earned_bytes);
 		return false;
 	}
-	credit -= out_bytes;
-	s->answer_credit = credit < DP_ANSWER_CREDIT_BYTES ? credit : DP_ANSWER_CREDIT_BYTES;
+	s->answer_credit -= out_bytes - earned_bytes;
 	return true;
+}
+
+void dp_source_prove(struct dp_source *s, uint32_t in_bytes)
+{
+	pay_in(s, in_bytes / PROOF_SHARE);
 }

@@ -10,10 +10,12 @@
 #define DP_SOURCES      (1u << DP_SOURCES_LOG2)
 #define DP_SOURCE_WAYS  4
 
-// A new prefix may get that many bytes more than it sent, so that the first requests of many
-// clients behind one address are answered; from then on every byte out was paid for by more than a
-// byte in.
-#define DP_ANSWER_CREDIT_BYTES 4096
+// Unauthenticated answers are paid for by what came in, byte by byte of the IP packets: 7/8 of each request
+// count, and a prefix that was silent for a while has this to begin with. So the first answers of a client
+// that asks a few times (NAT discovery) come at once; after some 70 requests a prefix has got no more than it
+// sent, and at no time gets more beyond that. Whoever is not answered sends again, and has then paid.
+#define DP_ANSWER_CREDIT_BYTES 512
+#define DP_SOURCE_FORGOTTEN_NS (10 * 1000000000ull)
 
 // off size field          writer  meaning
 //   0    8 prefix         worker  0: free
@@ -45,15 +47,17 @@ struct dp_source *dp_source_get(struct dp_source_limit *l, const struct ip_addre
 bool dp_source_may_punt(struct dp_source *s, uint32_t punt_per_sec);
 // Something of which `parts` (..256) cost as much as one request.
 bool dp_source_may_punt_part(struct dp_source *s, uint32_t punt_per_sec, uint32_t parts);
-// An answer of out_bytes to an unauthenticated request of in_bytes: over any window in which the
-// first credit is used up, bytes out stay below bytes in.
+// An answer of out_bytes to an unauthenticated request of in_bytes, both as IP packets. False: the
+// request is paid into the balance, and remains without an answer.
 bool dp_source_may_answer(struct dp_source *s, uint32_t in_bytes, uint32_t out_bytes);
-// The prefix returned a nonce of ours, so it is where it says: its credit is full again. Answers to it
-// hit nobody else, and the many clients behind one address are not held back by each other.
-static inline void dp_source_prove(struct dp_source *s)
+// The prefix returned a nonce of ours with a request of that many bytes. Most of it pays for the control
+// plane's answer, which nobody counts; the rest helps the newcomers among many clients behind one address.
+void dp_source_prove(struct dp_source *s, uint32_t in_bytes);
+
+// IP and UDP headers at their shortest, as they count here.
+static inline uint32_t dp_source_header_bytes(bool is_v4)
 {
-	if (s->answer_credit < DP_ANSWER_CREDIT_BYTES)
-		s->answer_credit = DP_ANSWER_CREDIT_BYTES;
+	return is_v4 ? 28 : 48;
 }
 
 #endif

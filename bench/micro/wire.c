@@ -118,7 +118,7 @@ static uint32_t bench_nonce_check(void *arg)
 
 	for (uint32_t i = 0; i < UNROLLED; i++)
 		measure_use(challenge_nonce_check(s->secret, 1000 * CHALLENGE_BUCKET_NS, &s->peer,
-						  s->nonce, sizeof(s->nonce)));
+						  0, s->nonce, sizeof(s->nonce)));
 	return UNROLLED;
 }
 
@@ -126,13 +126,14 @@ static uint32_t bench_challenge(void *arg)
 {
 	struct subject *s = arg;
 	struct stun_view m;
+	const struct challenge_offer offer = { .realm = "bench.turnpike", .realm_bytes = 14 };
 	uint8_t answer[256];
 
 	for (uint32_t i = 0; i < UNROLLED; i++) {
 		if (stun_parse(s->bytes, s->n_bytes, &m) != STUN_OK)
 			abort(); // the bench's own message
 		measure_use(challenge_build(&m, 401, s->secret, 1000 * CHALLENGE_BUCKET_NS,
-					    &s->peer, "bench.turnpike", 14, answer,
+					    &s->peer, &offer, CHALLENGE_UNLIMITED, answer,
 					    sizeof(answer)));
 	}
 	return UNROLLED;
@@ -206,7 +207,7 @@ static struct subject *subject_request(void)
 	struct stun_builder b;
 	size_t covered;
 
-	challenge_nonce_write(s->secret, 1000 * CHALLENGE_BUCKET_NS, &s->peer, s->nonce);
+	challenge_nonce_write(s->secret, 1000 * CHALLENGE_BUCKET_NS, &s->peer, 0, s->nonce);
 	s->mac = EVP_MAC_CTX_new(EVP_MAC_fetch(NULL, "HMAC", NULL));
 	EVP_MAC_init(s->mac, s->secret, sizeof(s->secret), params);
 	stun_build_begin(&b, s->bytes, sizeof(s->bytes), TURN_CHANNEL_BIND_REQUEST, transaction_id);

@@ -128,6 +128,22 @@ struct config_redis {
 	uint32_t statistics_s; // between two reports of an allocation's traffic
 };
 
+// A key shared with an authorization server.
+struct config_oauth_key {
+	char *kid;
+	uint8_t key[32];
+	uint8_t key_bytes;      // 16: AEAD_AES_128_GCM, 32: AEAD_AES_256_GCM
+	uint64_t valid_from_s;  // wall clock; 0 = always
+	uint64_t valid_until_s; // 0 = for ever
+};
+
+// The section `oauth` (RFC 7635); without it server_name is NULL.
+struct config_oauth {
+	char *server_name; // THIRD-PARTY-AUTHORIZATION, and what tokens are sealed for
+	struct config_oauth_key *keys;
+	uint32_t n_keys;
+};
+
 #define CONFIG_HTTP_LISTENERS_MAX 32
 
 struct config_http_listener {
@@ -165,6 +181,9 @@ struct config {
 	char *realm;
 	bool software_attribute; // SOFTWARE in Allocate and Refresh answers
 	bool rfc5766_channels;   // channel numbers up to 0x7FFF
+	bool offers_sha256;      // PASSWORD-ALGORITHMS in challenges (RFC 8489 §9.2.1)
+	bool offers_userhash;    // challenges say that USERHASH is understood
+	bool refuses_md5;        // clients must use SHA-256
 
 	struct config_listener *listeners;
 	uint32_t n_listeners;
@@ -227,6 +246,7 @@ struct config {
 	struct config_sfu sfu;
 	struct config_http http;
 	struct config_redis redis;
+	struct config_oauth oauth;
 };
 
 // Reads and checks the file alone, as `config check` does for another host. On failure returns

@@ -49,7 +49,7 @@ static bool record_is_sound(const struct turn_server *s, const struct shm_alloca
 	    (r->client_transport == SHM_TRANSPORT_UDP && r->server_idx >= n_locals))
 		return false;
 	return r->relay_idx < n_locals && (r->relay2_port_be == 0 || r->relay2_idx < n_locals) &&
-	       r->username_bytes <= SHM_USERNAME_MAX && r->key_bytes == TURN_AUTH_KEY_BYTES;
+	       turn_identity_is_sound(r);
 }
 
 // The record that a flow names, NULL when it is none of a live allocation.

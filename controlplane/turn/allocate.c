@@ -204,6 +204,7 @@ static size_t allocate_checked(struct turn_call *c, const struct wanted *want)
 		return turn_answer_error(c, 508);
 	}
 	s->counter[TURN_COUNTER_ALLOCATED]++;
+	turn_identity_count(c);
 	return answer_success(c, idx);
 }
 

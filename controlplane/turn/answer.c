@@ -1,8 +1,7 @@
 // Answers: built, signed with the requester's key, with FINGERPRINT where the request had one (RFC
 // 8489 §6.3.1, §9.2.4). Control plane's loop thread.
-#include "dataplane/contract/wire/challenge.h"
-
 #include "controlplane/turn/state.h"
+#include "dataplane/contract/wire/challenge.h"
 
 static const char software[] = "turnpike";
 
@@ -15,15 +14,8 @@ void turn_answer_begin(const struct turn_call *c, struct stun_builder *b)
 // Signs with the key of the request; one that is not authenticated yet gets an unsigned answer.
 static size_t finish(const struct turn_call *c, struct stun_builder *b)
 {
-	if (c->identity.username != NULL) {
-		size_t covered_bytes;
-		uint8_t *tag = stun_build_integrity(b, STUN_ATTR_MESSAGE_INTEGRITY,
-						    TURN_AUTH_TAG_BYTES, &covered_bytes);
-
-		if (tag != NULL)
-			turn_auth_sign(c->server->auth, c->identity.key, b->w.base, covered_bytes,
-				       tag);
-	}
+	if (c->identity.username != NULL)
+		turn_auth_sign(c->server->auth, &c->identity, b);
 	if (c->has_fingerprint)
 		stun_build_fingerprint(b);
 	return stun_build_end(b);
@@ -157,9 +149,20 @@ size_t turn_answer_challenge(const struct turn_call *c, uint16_t code)
 {
 	const struct shm_settings *settings = &c->server->tables->settings;
 	uint8_t realm_idx = c->in->realm_idx < settings->n_realms ? c->in->realm_idx : 0;
+	const struct shm_realm *realm = &settings->realm[realm_idx];
+	struct challenge_offer offer = {
+		.realm = realm->name,
+		.realm_bytes = realm->name_bytes,
+		.features = turn_challenge_features(settings),
+		.oauth_name = settings->oauth_name,
+		.oauth_name_bytes = settings->oauth_name_bytes,
+	};
+	bool is_v4 = ip_address_is_v4(&c->in->client.address);
+	size_t limit_bytes = c->in->transport == SHM_TRANSPORT_UDP
+				     ? challenge_limit_bytes(c->in->len_bytes, is_v4)
+				     : CHALLENGE_UNLIMITED;
 
 	count_error(c, code);
 	return challenge_build(&c->msg, code, settings->challenge_secret, c->in->wall_ns,
-			       &c->in->client, settings->realm[realm_idx].name,
-			       settings->realm[realm_idx].name_bytes, c->out, c->out_bytes);
+			       &c->in->client, &offer, limit_bytes, c->out, c->out_bytes);
 }

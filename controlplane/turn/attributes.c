@@ -3,6 +3,24 @@
 
 #include "controlplane/turn/state.h"
 
+// An allocation does not outlive the access token that it was granted for (RFC 7635 §4.2), and without a
+// new one a Refresh gives no more time than there was.
+static uint32_t within_token(const struct turn_call *c, uint32_t lifetime_s)
+{
+	const struct shm_allocation *r;
+	uint64_t left_ns;
+
+	if (!(c->identity.signing & TURN_SIGNED_TOKEN))
+		return lifetime_s;
+	if (c->identity.has_token) {
+		left_ns = c->identity.expires_at_wall_ns - c->in->wall_ns;
+	} else {
+		r = turn_record(c->server, c->allocation_idx);
+		left_ns = r->expires_at_ns - c->in->now_ns;
+	}
+	return (uint32_t)min_u64(lifetime_s, left_ns / TURN_NS_PER_S + 1);
+}
+
 int turn_lifetime_get(const struct turn_call *c, uint32_t *out_seconds)
 {
 	uint32_t max_s = c->server->config->lifetime_max_s;
@@ -20,6 +38,7 @@ int turn_lifetime_get(const struct turn_call *c, uint32_t *out_seconds)
 			v = max_s;
 		if (v < TURN_LIFETIME_MIN_S)
 			v = TURN_LIFETIME_MIN_S;
+		v = within_token(c, v);
 	}
 	*out_seconds = v;
 	return 0;

@@ -67,12 +67,8 @@ static void record_fill(struct shm_allocation *r, const struct turn_call *c,
 		r->relay2_expires_s = (uint32_t)(r->expires_at_ns / TURN_NS_PER_S);
 	}
 	memcpy(r->transaction_id, c->msg.transaction_id, sizeof(r->transaction_id));
-	r->username_bytes = c->identity.username_bytes;
-	memcpy(r->username, c->identity.username, r->username_bytes);
-	r->key_bytes = TURN_AUTH_KEY_BYTES;
-	memcpy(r->key, c->identity.key, TURN_AUTH_KEY_BYTES);
+	turn_identity_keep(c, r);
 	r->lifetime_s = p->lifetime_s;
-	r->realm_idx = in->realm_idx;
 	r->relay_transport = p->relay_transport;
 }
 

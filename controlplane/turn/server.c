@@ -2,6 +2,7 @@
 #include "controlplane/turn/server.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,7 +146,10 @@ static bool attribute_is_known(uint16_t type)
 	case STUN_ATTR_MAPPED_ADDRESS:
 	case STUN_ATTR_USERNAME:
 	case STUN_ATTR_MESSAGE_INTEGRITY:
-	case STUN_ATTR_MESSAGE_INTEGRITY_SHA256: // beside MESSAGE-INTEGRITY; never checked instead of it
+	case STUN_ATTR_ACCESS_TOKEN:
+	case STUN_ATTR_MESSAGE_INTEGRITY_SHA256:
+	case STUN_ATTR_PASSWORD_ALGORITHM:
+	case STUN_ATTR_USERHASH:
 	case STUN_ATTR_ERROR_CODE:
 	case STUN_ATTR_UNKNOWN_ATTRIBUTES:
 	case TURN_ATTR_CHANNEL_NUMBER:
@@ -171,61 +175,19 @@ static bool attribute_is_known(uint16_t type)
 	}
 }
 
-// RFC 8489 §9.2.4, in its order. 0, or the length of the answer that ends the request; *done tells.
-static size_t authenticate(struct turn_call *c, bool *done)
+static bool method_is_known(uint16_t type)
 {
-	struct stun_attr integrity, username, realm, nonce;
-	struct turn_server *s = c->server;
-	const struct shm_allocation *r;
-	struct turn_auth_owner owner;
-	uint8_t realm_idx = c->in->realm_idx;
-	const char *realm_name;
-	int ret;
-
-	*done = true;
-	if (!stun_attr_find(&c->msg, STUN_ATTR_MESSAGE_INTEGRITY, &integrity))
-		return turn_answer_challenge(c, 401);
-	if (!stun_attr_find(&c->msg, STUN_ATTR_USERNAME, &username) ||
-	    !stun_attr_find(&c->msg, STUN_ATTR_REALM, &realm) ||
-	    !stun_attr_find(&c->msg, STUN_ATTR_NONCE, &nonce) ||
-	    username.length_bytes > SHM_USERNAME_MAX)
-		return turn_answer_error(c, 400);
-	if (challenge_nonce_check(s->tables->settings.challenge_secret, c->in->wall_ns,
-				  &c->in->client, nonce.value,
-				  nonce.length_bytes) != CHALLENGE_NONCE_VALID)
-		return turn_answer_challenge(c, 438);
-	c->allocation_idx = turn_allocation_find(s, c->in);
-	turn_mobility_find(c);
-	if (c->allocation_idx != 0) {
-		r = turn_record(s, c->allocation_idx);
-		owner = (struct turn_auth_owner){ r->username, r->username_bytes, r->key };
-		realm_idx = r->realm_idx;
+	switch (type) {
+	case TURN_ALLOCATE_REQUEST:
+	case TURN_REFRESH_REQUEST:
+	case TURN_CREATE_PERMISSION_REQUEST:
+	case TURN_CHANNEL_BIND_REQUEST:
+	case TURN_CONNECT_REQUEST:
+	case TURN_CONNECTION_BIND_REQUEST:
+		return true;
+	default:
+		return false;
 	}
-	realm_name = turn_server_realm(s, realm_idx);
-	if (realm.length_bytes != strlen(realm_name) ||
-	    memcmp(realm.value, realm_name, realm.length_bytes) != 0)
-		return turn_answer_challenge(c, 401);
-	ret = turn_auth_check(s->auth, realm_idx, &c->msg, &username, &integrity,
-			      c->allocation_idx != 0 ? &owner : NULL, c->in->wall_ns, &c->identity);
-	if (ret == -EAGAIN) {
-		c->identity.username = NULL;
-		turn_waiting_keep(&s->waiting, c->in);
-		return 0;
-	}
-	if (ret < 0) {
-		c->identity.username = NULL;
-		return turn_answer_challenge(c, 401);
-	}
-	*done = false;
-	return 0;
-}
-
-static bool is_owner(const struct turn_call *c)
-{
-	const struct shm_allocation *r = turn_record(c->server, c->allocation_idx);
-
-	return r->username_bytes == c->identity.username_bytes &&
-	       memcmp(r->username, c->identity.username, r->username_bytes) == 0;
 }
 
 static size_t dispatch(struct turn_call *c)
@@ -233,6 +195,8 @@ static size_t dispatch(struct turn_call *c)
 	uint16_t unknown[16];
 	uint32_t n_unknown;
 
+	if (!method_is_known(c->msg.type)) // RFC 8489 §6.3.1
+		return turn_answer_error(c, 400);
 	n_unknown = stun_unknown_attrs(&c->msg, attribute_is_known, unknown,
 				       sizeof(unknown) / sizeof(unknown[0]));
 	if (n_unknown > 0)
@@ -243,8 +207,10 @@ static size_t dispatch(struct turn_call *c)
 		return turn_tcp_relay_bind(c->server->tcp_relay, c);
 	if (c->allocation_idx == 0)
 		return turn_answer_error(c, c->has_ticket ? turn_mobility_check(c) : 437);
-	if (!is_owner(c))
+	if (!turn_is_owner(c))
 		return turn_answer_error(c, 441);
+	if (c->identity.has_token)
+		turn_identity_keep(c, turn_record(c->server, c->allocation_idx));
 	turn_mobility_heard(c);
 	// The way back follows the client where the kernel does not know better.
 	if (!c->is_moving)
@@ -267,7 +233,6 @@ size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, 
 	struct turn_call c = { .server = s, .in = in, .out = out, .out_bytes = out_bytes };
 	struct stun_attr fingerprint;
 	size_t answer_bytes;
-	bool done;
 
 	s->counter[TURN_COUNTER_REQUESTS]++;
 	if (stun_parse(in->bytes, in->len_bytes, &c.msg) != STUN_OK ||
@@ -281,21 +246,10 @@ size_t turn_server_handle(struct turn_server *s, const struct turn_request *in, 
 		s->counter[TURN_COUNTER_MALFORMED]++;
 		return 0;
 	}
-	answer_bytes = authenticate(&c, &done);
-	if (done)
-		return answer_bytes;
-	switch (c.msg.type) {
-	case TURN_ALLOCATE_REQUEST:
-	case TURN_REFRESH_REQUEST:
-	case TURN_CREATE_PERMISSION_REQUEST:
-	case TURN_CHANNEL_BIND_REQUEST:
-	case TURN_CONNECT_REQUEST:
-	case TURN_CONNECTION_BIND_REQUEST:
-		return dispatch(&c);
-	default:
-		// RFC 8489 §6.3.1: a method that we do not know.
-		return turn_answer_error(&c, 400);
-	}
+	if (turn_authenticate(&c, &answer_bytes))
+		answer_bytes = dispatch(&c);
+	OPENSSL_cleanse(&c.identity, sizeof(c.identity));
+	return answer_bytes;
 }
 
 // ---- expiry
@@ -409,12 +363,18 @@ const char *turn_counter_name(enum turn_counter c)
 		[TURN_COUNTER_ERROR_447] = "error_447_connection_failed",
 		[TURN_COUNTER_ERROR_486] = "error_486_quota_reached",
 		[TURN_COUNTER_ERROR_508] = "error_508_insufficient_capacity",
+		[TURN_COUNTER_WAITED] = "waited_for_user_store",
 		[TURN_COUNTER_ALLOCATED] = "allocations_created",
 		[TURN_COUNTER_ENDED_EXPIRED] = "allocations_expired",
 		[TURN_COUNTER_ENDED_DELETED] = "allocations_deleted",
 		[TURN_COUNTER_ENDED_KILLED] = "allocations_killed",
 		[TURN_COUNTER_ENDED_CONNECTION] = "allocations_disconnected",
 		[TURN_COUNTER_MOVED] = "allocations_moved",
+		[TURN_COUNTER_KEY_MD5] = "clients_by_md5_key",
+		[TURN_COUNTER_KEY_SHA256] = "clients_by_sha256_key",
+		[TURN_COUNTER_KEY_TOKEN] = "clients_by_access_token",
+		[TURN_COUNTER_INTEGRITY_SHA1] = "clients_by_sha1_integrity",
+		[TURN_COUNTER_INTEGRITY_SHA256] = "clients_by_sha256_integrity",
 	};
 
 	return c < TURN_COUNTER_COUNT ? names[c] : "unknown";

@@ -73,6 +73,7 @@ enum turn_counter {
 	TURN_COUNTER_ERROR_447,
 	TURN_COUNTER_ERROR_486,
 	TURN_COUNTER_ERROR_508,
+	TURN_COUNTER_WAITED, // a user store had to be asked; the request is kept for a moment
 	TURN_COUNTER_ALLOCATED,
 	TURN_COUNTER_ENDED_EXPIRED,
 	TURN_COUNTER_ENDED_DELETED,
@@ -83,6 +84,12 @@ enum turn_counter {
 	TURN_COUNTER_LIMIT_PERMISSIONS,
 	TURN_COUNTER_LIMIT_CHANNELS,
 	TURN_COUNTER_LIMIT_NEW_PEERS,
+	// How the owners of created allocations signed: by which key, and by which integrity.
+	TURN_COUNTER_KEY_MD5,
+	TURN_COUNTER_KEY_SHA256,
+	TURN_COUNTER_KEY_TOKEN,
+	TURN_COUNTER_INTEGRITY_SHA1,
+	TURN_COUNTER_INTEGRITY_SHA256,
 	TURN_COUNTER_COUNT
 };
 // snake_case, static; never NULL.

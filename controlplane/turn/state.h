@@ -14,6 +14,7 @@
 #include "controlplane/turn/tcp_relay/tcp_relay.h"
 #include "controlplane/turn/timers.h"
 #include "controlplane/turn/waiting.h"
+#include "dataplane/contract/wire/challenge.h"
 #include "dataplane/contract/wire/peer_policy.h"
 #include "dataplane/contract/wire/stun.h"
 
@@ -98,6 +99,28 @@ size_t turn_answer_unknown(const struct turn_call *c, const uint16_t *types, uin
 size_t turn_answer_alternate(const struct turn_call *c, const struct config_alternate *a);
 // 401 or 438 with REALM and a fresh NONCE, unsigned.
 size_t turn_answer_challenge(const struct turn_call *c, uint16_t code);
+
+// ---- authenticate.c
+
+// What challenges say of us, CHALLENGE_F_*.
+static inline uint32_t turn_challenge_features(const struct shm_settings *settings)
+{
+	return (settings->flags & SHM_SETTINGS_F_SHA256 ? CHALLENGE_F_ALGORITHMS : 0) |
+	       (settings->flags & SHM_SETTINGS_F_USERHASH ? CHALLENGE_F_USERHASH : 0);
+}
+
+// RFC 8489 §9.2.4, in its order. True: c->identity is who sent it. False: the request ends with an
+// answer of *answer_bytes, 0 for none.
+bool turn_authenticate(struct turn_call *c, size_t *answer_bytes);
+// Whether the request is by the owner of the allocation on its 5-tuple (else 441, RFC 8656 §5).
+bool turn_is_owner(const struct turn_call *c);
+// Writes who sent the request into an allocation's record; on a Refresh with a new access token that
+// replaces the key of the old one.
+void turn_identity_keep(const struct turn_call *c, struct shm_allocation *r);
+// Whether a record's credentials can be used.
+bool turn_identity_is_sound(const struct shm_allocation *r);
+// Counts how the owner of a new allocation signs.
+void turn_identity_count(const struct turn_call *c);
 
 // ---- methods, after authentication
 size_t turn_allocate(struct turn_call *c);

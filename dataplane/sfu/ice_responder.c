@@ -85,12 +85,13 @@ static bool is_authentic(const struct stun_view *m, const struct ice_check *chec
 static void refuse(struct dp_worker *w, struct dp_packet *p, uint16_t code)
 {
 	uint8_t out[ICE_ANSWER_BYTES_MAX];
+	uint32_t header_bytes = dp_source_header_bytes(p->view.is_v4);
 	size_t out_bytes = ice_refusal_build(&p->stun, code, out, sizeof(out));
 	struct dp_source *s = dp_source_get(&w->sources, &p->view.source.address, w->now_ns,
 					    w->settings.punt_per_sec, w->settings.punt_burst_pkts);
 
-	if (out_bytes == 0 ||
-	    !dp_source_may_answer(s, p->view.payload_bytes, (uint32_t)out_bytes)) {
+	if (out_bytes == 0 || !dp_source_may_answer(s, p->view.payload_bytes + header_bytes,
+						    (uint32_t)out_bytes + header_bytes)) {
 		dp_drop(w, p, DP_DROP_CHALLENGE_RATE);
 		return;
 	}

@@ -79,7 +79,7 @@ Test(source_limit, a_flood_of_new_sources_recycles_the_longest_unseen)
 	uint64_t now = SECOND;
 	uint32_t n_answers = 0;
 
-	// The steady one uses up its credit while a million others pass by.
+	// The steady one has had its first answer while a million others pass by.
 	for (uint32_t i = 0; i < 1000000; i++) {
 		uint8_t v4[4] = { 11, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i };
 		struct ip_address other = ip_address_from_v4(v4);
@@ -88,13 +88,15 @@ Test(source_limit, a_flood_of_new_sources_recycles_the_longest_unseen)
 		dp_source_get(l, &other, now, 1, 1);
 		if (i % 100 == 0)
 			n_answers +=
-				dp_source_may_answer(dp_source_get(l, &steady, now, 1, 1), 28, 76);
+				dp_source_may_answer(dp_source_get(l, &steady, now, 1, 1), 56, 104);
 	}
-	// 10000 requests: 28/76 of them are paid for, the first credit and the refill add little.
-	cr_assert_lt(n_answers, 10000 * 28 / 76 + 100);
+	// 10000 requests: 56/104 of them are paid for.
+	cr_assert_leq(n_answers, 10000 * 49 / 104 + DP_ANSWER_CREDIT_BYTES / 48);
 	free(l);
 }
 
+// A window that begins with a prefix' first request: all that it ever gets beyond what it sent is its first
+// credit, and that is soon paid back.
 Test(source_limit, bytes_out_stay_below_bytes_in)
 {
 	struct dp_source_limit *l = limit_new();
@@ -103,15 +105,93 @@ Test(source_limit, bytes_out_stay_below_bytes_in)
 	uint64_t out_bytes = 0;
 
 	for (uint32_t i = 0; i < 100000; i++) {
-		struct dp_source *s = dp_source_get(l, &a, SECOND, 1, 1);
+		uint64_t now = SECOND + i * (i % 7) * 1000;
+		struct dp_source *s = dp_source_get(l, &a, now, 1, 1);
+		uint32_t request_bytes = 48 + i * 13 % 40;
 
-		in_bytes += 28;
-		if (dp_source_may_answer(s, 28, 76))
-			out_bytes += 76;
+		in_bytes += request_bytes;
+		if (dp_source_may_answer(s, request_bytes, 104))
+			out_bytes += 104;
+		cr_assert(in_bytes < 9 * DP_ANSWER_CREDIT_BYTES || out_bytes <= in_bytes,
+			  "request %u: %lu for %lu", i, out_bytes, in_bytes);
+		cr_assert_leq(out_bytes, in_bytes + DP_ANSWER_CREDIT_BYTES);
+		cr_assert(i > 0 || out_bytes == 104);
 	}
-	cr_assert_leq(out_bytes, in_bytes);
 	// Nor does it starve: most of what came in was paid back.
-	cr_assert_geq(out_bytes, in_bytes / 2);
+	cr_assert_geq(out_bytes, in_bytes - in_bytes / 7);
+	free(l);
+}
+
+// Nor can requests that are cheap to answer be saved up for a burst of others.
+Test(source_limit, little_is_saved_for_later)
+{
+	struct dp_source_limit *l = limit_new();
+	struct ip_address a = address("192.0.2.1");
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 10000; i++)
+		cr_assert(dp_source_may_answer(dp_source_get(l, &a, SECOND, 1, 1), 500, 64));
+	for (uint32_t i = 0; i < 100; i++)
+		n += dp_source_may_answer(dp_source_get(l, &a, SECOND, 1, 1), 0, 104);
+	cr_assert_leq(n, DP_ANSWER_CREDIT_BYTES / 104);
+	free(l);
+}
+
+Test(source_limit, a_client_that_sends_again_is_answered_amid_a_flood)
+{
+	struct dp_source_limit *l = limit_new();
+	struct ip_address a = address("192.0.2.1");
+	uint32_t n_failed = 0;
+
+	// Of 1000 clients behind the flooded prefix, each of which tries seven times.
+	for (uint32_t client = 0; client < 1000; client++) {
+		bool answered = false;
+
+		for (uint32_t k = 0; k < 7 && !answered; k++) {
+			for (uint32_t i = 0; i < 50 + (client * 31 + k * 17) % 23; i++)
+				dp_source_may_answer(dp_source_get(l, &a, SECOND, 1, 1), 56, 104);
+			answered =
+				dp_source_may_answer(dp_source_get(l, &a, SECOND, 1, 1), 56, 104);
+		}
+		n_failed += !answered;
+	}
+	cr_assert_leq(n_failed, 20);
+	free(l);
+}
+
+static uint32_t n_answers(struct dp_source_limit *l, const struct ip_address *a, uint64_t now,
+			  uint32_t n_requests)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < n_requests; i++)
+		n += dp_source_may_answer(dp_source_get(l, a, now, 1, 1), 56, 104);
+	return n;
+}
+
+Test(source_limit, a_prefix_that_was_silent_begins_anew)
+{
+	struct dp_source_limit *l = limit_new();
+	struct ip_address a = address("192.0.2.1");
+
+	cr_assert_eq(n_answers(l, &a, SECOND, 9), 9);
+	n_answers(l, &a, SECOND, 1000);
+	// Nine seconds do not count as silence, however often.
+	for (uint64_t now = 10 * SECOND; now < 1000 * SECOND; now += 9 * SECOND)
+		cr_assert_leq(n_answers(l, &a, now, 10), 6);
+	cr_assert_eq(n_answers(l, &a, 1100 * SECOND, 9), 9);
+	free(l);
+}
+
+Test(source_limit, a_proven_client_pays_for_newcomers_beside_it)
+{
+	struct dp_source_limit *l = limit_new();
+	struct ip_address a = address("192.0.2.1");
+
+	n_answers(l, &a, SECOND, 1001);
+	for (uint32_t i = 0; i < 3; i++)
+		dp_source_prove(dp_source_get(l, &a, SECOND, 1, 1), 160);
+	cr_assert_eq(n_answers(l, &a, SECOND, 2), 2);
 	free(l);
 }
 

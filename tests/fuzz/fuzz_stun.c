@@ -75,18 +75,28 @@ static void check_challenge(const struct stun_view *m)
 	static const uint8_t secret[CHALLENGE_SECRET_BYTES] = { 1, 2, 3 };
 	const uint64_t now_ns = 29000000ull * CHALLENGE_BUCKET_NS;
 	const struct ip_endpoint client = { .port_be = 7 };
+	// All that a challenge can carry, by a bit of the message.
+	struct challenge_offer offer = {
+		.realm = "realm",
+		.realm_bytes = 5,
+		.features = m->transaction_id[0] & 1 ? CHALLENGE_F_ALGORITHMS : 0,
+		.oauth_name = "oauth.example.org",
+		.oauth_name_bytes = m->transaction_id[0] & 2 ? 17 : 0,
+	};
 	struct stun_view answer;
 	struct stun_attr a;
 	uint8_t buf[128];
 	size_t n;
 
 	if (stun_attr_find(m, STUN_ATTR_NONCE, &a))
-		challenge_nonce_check(secret, now_ns, &client, a.value, a.length_bytes);
-	n = challenge_build(m, 401, secret, now_ns, &client, "realm", 5, buf, sizeof(buf));
+		challenge_nonce_check(secret, now_ns, &client, offer.features, a.value,
+				      a.length_bytes);
+	n = challenge_build(m, 401, secret, now_ns, &client, &offer, CHALLENGE_UNLIMITED, buf,
+			    sizeof(buf));
 	FUZZ_ASSERT(stun_parse(buf, n, &answer) == STUN_OK);
 	FUZZ_ASSERT(stun_attr_find(&answer, STUN_ATTR_NONCE, &a));
-	FUZZ_ASSERT(challenge_nonce_check(secret, now_ns, &client, a.value, a.length_bytes) ==
-		    CHALLENGE_NONCE_VALID);
+	FUZZ_ASSERT(challenge_nonce_check(secret, now_ns, &client, offer.features, a.value,
+					  a.length_bytes) == CHALLENGE_NONCE_VALID);
 }
 
 static void fuzz_one(const uint8_t *data, size_t n)

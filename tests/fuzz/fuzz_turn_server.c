@@ -153,7 +153,7 @@ static void sign(struct stun_builder *b, const struct ip_endpoint *client, const
 	size_t covered_bytes;
 	uint8_t *tag;
 
-	challenge_nonce_write(tables.settings.challenge_secret, wall_ns, client, nonce);
+	challenge_nonce_write(tables.settings.challenge_secret, wall_ns, client, 0, nonce);
 	stun_build_attr(b, STUN_ATTR_USERNAME, user, (uint16_t)strlen(user));
 	stun_build_attr(b, STUN_ATTR_REALM, realm, sizeof(realm) - 1);
 	stun_build_attr(b, STUN_ATTR_NONCE, nonce, sizeof(nonce));

@@ -125,7 +125,8 @@ static int send_signed(struct engine *e, struct message *m, const char *client)
 	size_t covered, n;
 	uint8_t *tag;
 
-	challenge_nonce_write(e->tables.settings.challenge_secret, in.wall_ns, &in.client, nonce);
+	challenge_nonce_write(e->tables.settings.challenge_secret, in.wall_ns, &in.client, 0,
+			      nonce);
 	stun_build_attr(&m->b, STUN_ATTR_USERNAME, FIXTURE_USER, strlen(FIXTURE_USER));
 	stun_build_attr(&m->b, STUN_ATTR_REALM, realm, (uint16_t)strlen(realm));
 	stun_build_attr(&m->b, STUN_ATTR_NONCE, nonce, sizeof(nonce));

@@ -83,7 +83,9 @@ Test(challenge, siphash_agrees_with_openssl)
 static enum challenge_verdict check(uint64_t wall_ns, const struct ip_endpoint *client,
 				    const char *nonce)
 {
-	return challenge_nonce_check(secret, wall_ns, client, guarded_copy(nonce, 16), 16);
+	return challenge_nonce_check(secret, wall_ns, client, 0,
+				     guarded_copy(nonce, CHALLENGE_NONCE_CHARS),
+				     CHALLENGE_NONCE_CHARS);
 }
 
 Test(challenge, rfc8489_9_2_nonce_lives_and_expires)
@@ -94,7 +96,7 @@ Test(challenge, rfc8489_9_2_nonce_lives_and_expires)
 		struct ip_endpoint client = endpoint(clients[i]);
 		char nonce[CHALLENGE_NONCE_CHARS];
 
-		challenge_nonce_write(secret, NOW_NS, &client, nonce);
+		challenge_nonce_write(secret, NOW_NS, &client, 0, nonce);
 		for (uint32_t k = 0; k < sizeof(nonce); k++)
 			cr_assert(strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 					 "0123456789-_",
@@ -107,9 +109,8 @@ Test(challenge, rfc8489_9_2_nonce_lives_and_expires)
 			     "another host's clock");
 		cr_assert_eq(check(NOW_NS - 2 * MINUTE_NS, &client, nonce), CHALLENGE_NONCE_STALE);
 		cr_assert_eq(check(NOW_NS + 30 * MINUTE_NS, &client, nonce), CHALLENGE_NONCE_STALE);
-		// The 16 bits of the bucket come round, the nonce does not.
-		cr_assert_eq(check(NOW_NS + 65536 * MINUTE_NS, &client, nonce),
-			     CHALLENGE_NONCE_STALE);
+		// The 6 bits of the bucket come round, the nonce does not.
+		cr_assert_eq(check(NOW_NS + 64 * MINUTE_NS, &client, nonce), CHALLENGE_NONCE_STALE);
 	}
 }
 
@@ -121,7 +122,7 @@ Test(challenge, rfc8489_9_2_nonce_of_another_client_or_secret)
 	char nonce[CHALLENGE_NONCE_CHARS];
 	uint8_t other_secret[16];
 
-	challenge_nonce_write(secret, NOW_NS, &client, nonce);
+	challenge_nonce_write(secret, NOW_NS, &client, 0, nonce);
 	for (uint32_t i = 0; i < 3; i++) {
 		struct ip_endpoint other = endpoint(others[i]);
 
@@ -129,7 +130,8 @@ Test(challenge, rfc8489_9_2_nonce_of_another_client_or_secret)
 	}
 	memcpy(other_secret, secret, 16);
 	other_secret[15] ^= 1;
-	cr_assert_eq(challenge_nonce_check(other_secret, NOW_NS, &client, nonce, 16),
+	cr_assert_eq(challenge_nonce_check(other_secret, NOW_NS, &client, 0, nonce,
+					   CHALLENGE_NONCE_CHARS),
 		     CHALLENGE_NONCE_STALE);
 }
 
@@ -138,7 +140,7 @@ Test(challenge, every_altered_character_is_stale)
 	struct ip_endpoint client = endpoint("192.0.2.1:1111");
 	char nonce[CHALLENGE_NONCE_CHARS];
 
-	challenge_nonce_write(secret, NOW_NS, &client, nonce);
+	challenge_nonce_write(secret, NOW_NS, &client, 0, nonce);
 	for (uint32_t k = 0; k < sizeof(nonce); k++) {
 		char kept = nonce[k];
 
@@ -154,13 +156,15 @@ Test(challenge, every_altered_character_is_stale)
 	for (size_t n = 0; n < 40; n++) {
 		char longer[40] = { 0 };
 
-		memcpy(longer, nonce, 16);
-		if (n != 16)
-			cr_assert_eq(challenge_nonce_check(secret, NOW_NS, &client,
+		memcpy(longer, nonce, sizeof(nonce));
+		if (n != sizeof(nonce))
+			cr_assert_eq(challenge_nonce_check(secret, NOW_NS, &client, 0,
 							   guarded_copy(longer, n), n),
 				     CHALLENGE_NONCE_STALE);
 	}
 }
+
+static const struct challenge_offer plain = { .realm = "lab.turnpike", .realm_bytes = 12 };
 
 static struct stun_view request(uint8_t *buf, size_t room, bool fingerprint)
 {
@@ -191,10 +195,11 @@ Test(challenge, rfc8489_9_2_4_answer)
 		size_t n;
 
 		memset(answer, 0xee, sizeof(answer));
-		n = challenge_build(&q, code, secret, NOW_NS, &client, "lab.turnpike", 12, answer,
-				    sizeof(answer));
+		n = challenge_build(&q, code, secret, NOW_NS, &client, &plain, CHALLENGE_UNLIMITED,
+				    answer, sizeof(answer));
 		// No more than it must hold: header, code, realm, nonce.
-		cr_assert_eq(n, 20 + 8 + 16 + 20 + (fingerprint ? 8 : 0));
+		cr_assert_eq(n, 20 + 8 + 16 + 16 + (fingerprint ? 8 : 0));
+		cr_assert_eq(challenge_answer_bytes(12, 0), 20 + 8 + 16 + 16);
 		cr_assert_eq(stun_parse(answer, n, &m), STUN_OK);
 		cr_assert_eq(m.type, TURN_ALLOCATE_REQUEST | STUN_CLASS_ERROR);
 		cr_assert_arr_eq(m.transaction_id, q.transaction_id, 12);
@@ -206,32 +211,219 @@ Test(challenge, rfc8489_9_2_4_answer)
 		cr_assert_arr_eq(a.value, "lab.turnpike", 12);
 		cr_assert(stun_attr_find(&m, STUN_ATTR_NONCE, &a));
 		cr_assert_eq(
-			challenge_nonce_check(secret, NOW_NS, &client, a.value, a.length_bytes),
+			challenge_nonce_check(secret, NOW_NS, &client, 0, a.value, a.length_bytes),
 			CHALLENGE_NONCE_VALID);
 		cr_assert_eq(stun_attr_find(&m, STUN_ATTR_FINGERPRINT, &a), fingerprint);
 		if (fingerprint)
 			cr_assert(stun_fingerprint_ok(&m, &a));
 		for (size_t room = 0; room < n; room++)
-			cr_assert_eq(challenge_build(&q, code, secret, NOW_NS, &client,
-						     "lab.turnpike", 12, guarded_copy(answer, room),
-						     room),
+			cr_assert_eq(challenge_build(&q, code, secret, NOW_NS, &client, &plain,
+						     CHALLENGE_UNLIMITED,
+						     guarded_copy(answer, room), room),
 				     0);
 	}
 }
 
-Test(challenge, realm_is_bounded)
+Test(challenge, realm_and_oauth_name_are_bounded)
 {
 	struct ip_endpoint client = endpoint("192.0.2.1:1111");
-	char realm[CHALLENGE_REALM_MAX + 1];
+	char long_text[CHALLENGE_REALM_MAX + 1];
+	struct challenge_offer o = { .realm = long_text, .realm_bytes = CHALLENGE_REALM_MAX };
 	uint8_t question[64];
 	uint8_t answer[512];
 	struct stun_view q = request(question, sizeof(question), false);
 
-	memset(realm, 'r', sizeof(realm));
-	cr_assert_eq(challenge_build(&q, 401, secret, NOW_NS, &client, realm, CHALLENGE_REALM_MAX,
+	memset(long_text, 'r', sizeof(long_text));
+	cr_assert_eq(challenge_build(&q, 401, secret, NOW_NS, &client, &o, CHALLENGE_UNLIMITED,
 				     answer, sizeof(answer)),
-		     20 + 8 + 4 + 128 + 20);
-	cr_assert_eq(challenge_build(&q, 401, secret, NOW_NS, &client, realm,
-				     CHALLENGE_REALM_MAX + 1, answer, sizeof(answer)),
+		     20 + 8 + 4 + 128 + 16);
+	o.realm_bytes++;
+	cr_assert_eq(challenge_build(&q, 401, secret, NOW_NS, &client, &o, CHALLENGE_UNLIMITED,
+				     answer, sizeof(answer)),
 		     0);
+	o = (struct challenge_offer){ .oauth_name = long_text,
+				      .oauth_name_bytes = CHALLENGE_OAUTH_NAME_MAX + 1 };
+	cr_assert_eq(challenge_build(&q, 401, secret, NOW_NS, &client, &o, CHALLENGE_UNLIMITED,
+				     answer, sizeof(answer)),
+		     0);
+}
+
+// ---- features
+
+Test(challenge, rfc8489_9_2_1_nonce_cookie_carries_the_security_features)
+{
+	static const struct {
+		uint32_t features;
+		const char *start;
+	} cases[] = {
+		{ CHALLENGE_F_ALGORITHMS, "obMatJos2gAAA" }, // bit 0 is the leftmost of 24
+		{ CHALLENGE_F_USERHASH, "obMatJos2QAAA" },
+		{ CHALLENGE_F_ALGORITHMS | CHALLENGE_F_USERHASH, "obMatJos2wAAA" },
+	};
+	struct ip_endpoint client = endpoint("192.0.2.1:1111");
+
+	for (uint32_t i = 0; i < 3; i++) {
+		char nonce[CHALLENGE_NONCE_CHARS_MAX];
+
+		cr_assert_eq(
+			challenge_nonce_write(secret, NOW_NS, &client, cases[i].features, nonce),
+			20);
+		cr_assert_arr_eq(nonce, cases[i].start, 13);
+		for (uint32_t k = 0; k < 3; k++)
+			cr_assert_eq(challenge_nonce_check(secret, NOW_NS, &client,
+							   cases[k].features, nonce, 20),
+				     k == i ? CHALLENGE_NONCE_VALID : CHALLENGE_NONCE_STALE);
+		cr_assert_eq(challenge_nonce_check(secret, NOW_NS, &client, 0, nonce, 20),
+			     CHALLENGE_NONCE_STALE);
+	}
+}
+
+// Whoever takes a feature out of the nonce on its way to the client (RFC 8489 §9.2.1: bid-down) has the
+// client return one that was never given out.
+Test(challenge, rfc8489_9_2_1_every_altered_character_of_the_cookie_is_stale)
+{
+	struct ip_endpoint client = endpoint("192.0.2.1:1111");
+	char nonce[CHALLENGE_NONCE_CHARS_MAX];
+
+	challenge_nonce_write(secret, NOW_NS, &client, CHALLENGE_F_ALGORITHMS, nonce);
+	for (uint32_t k = 0; k < sizeof(nonce); k++) {
+		char kept = nonce[k];
+
+		for (uint32_t c = 0; c < 256; c++) {
+			nonce[k] = (char)c;
+			cr_assert_eq(challenge_nonce_check(secret, NOW_NS, &client,
+							   CHALLENGE_F_ALGORITHMS, nonce, 20),
+				     (char)c == kept ? CHALLENGE_NONCE_VALID
+						     : CHALLENGE_NONCE_STALE);
+		}
+		nonce[k] = kept;
+	}
+}
+
+Test(challenge, rfc8489_14_11_password_algorithms_stand_beside_the_nonce)
+{
+	static const uint8_t list[] = { 0x00, 0x02, 0x00, 0x00 };
+	static const uint8_t both[] = { 0, 2, 0, 0, 0, 1, 0, 0 };
+	struct challenge_offer o = plain;
+	struct ip_endpoint client = endpoint("192.0.2.1:1111");
+	uint8_t question[64], answer[128];
+	struct stun_view q = request(question, sizeof(question), false);
+	struct stun_view m;
+	struct stun_attr a;
+	size_t n;
+
+	o.features = CHALLENGE_F_ALGORITHMS;
+	n = challenge_build(&q, 401, secret, NOW_NS, &client, &o, CHALLENGE_UNLIMITED, answer,
+			    sizeof(answer));
+	cr_assert_eq(n, challenge_answer_bytes(12, CHALLENGE_F_ALGORITHMS));
+	cr_assert_eq(stun_parse(answer, n, &m), STUN_OK);
+	cr_assert(stun_attr_find(&m, STUN_ATTR_PASSWORD_ALGORITHMS, &a));
+	cr_assert_eq(a.length_bytes, 4);
+	cr_assert_arr_eq(a.value, list, 4);
+	cr_assert(challenge_algorithms_match(a.value, a.length_bytes));
+	cr_assert_not(challenge_algorithms_match(both, 8));
+	cr_assert_not(challenge_algorithms_match(both + 4, 4));
+	cr_assert_not(challenge_algorithms_match(list, 0));
+}
+
+// Amplification: of the first answer, in bytes of IP packets.
+Test(challenge, the_first_answer_weighs_at_most_1_9_times_its_request)
+{
+	static const uint8_t id[12] = { 1 };
+	struct ip_endpoint client = endpoint("192.0.2.1:1111");
+
+	for (uint32_t i = 0; i < 16; i++) {
+		struct challenge_offer o = { .realm = "lab.turnpike", .realm_bytes = 12 };
+		bool is_v4 = i & 1, fingerprint = i & 2;
+		uint32_t header_bytes = is_v4 ? 28 : 48;
+		uint32_t n_answered = 0;
+
+		o.features = i & 4 ? CHALLENGE_F_ALGORITHMS | CHALLENGE_F_USERHASH : 0;
+		o.oauth_name = "oauth.example.org";
+		o.oauth_name_bytes = i & 8 ? 17 : 0;
+		for (uint32_t filler = 0; filler <= 100; filler += 4) {
+			uint8_t question[256], answer[256];
+			static const uint8_t zero[100];
+			struct stun_builder b;
+			struct stun_view m;
+			size_t n;
+
+			stun_build_begin(&b, question, sizeof(question), TURN_ALLOCATE_REQUEST, id);
+			if (filler >= 4)
+				stun_build_attr(&b, STUN_ATTR_SOFTWARE, zero,
+						(uint16_t)(filler - 4));
+			if (fingerprint)
+				stun_build_fingerprint(&b);
+			cr_assert_eq(stun_parse(question, stun_build_end(&b), &m), STUN_OK);
+			n = challenge_build(&m, 401, secret, NOW_NS, &client, &o,
+					    challenge_limit_bytes(m.length_bytes, is_v4), answer,
+					    sizeof(answer));
+			if (n == 0) {
+				cr_assert_lt(m.length_bytes - (fingerprint ? 8u : 0),
+					     CHALLENGE_REQUEST_BYTES_MIN);
+				continue;
+			}
+			n_answered++;
+			cr_assert_leq((n + header_bytes) * 10,
+				      (m.length_bytes + header_bytes) * 19u,
+				      "%zu for %u bytes, case %u", n, m.length_bytes, i);
+		}
+		cr_assert_geq(n_answered, 24);
+	}
+}
+
+Test(challenge, rfc7635_6_1_third_party_authorization_where_it_fits)
+{
+	struct ip_endpoint client = endpoint("192.0.2.1:1111");
+	struct challenge_offer o = plain;
+	uint8_t question[64], answer[256];
+	struct stun_view q = request(question, sizeof(question), false);
+	struct stun_view m;
+	struct stun_attr a;
+	size_t n;
+
+	o.oauth_name = "oauth.example.org";
+	o.oauth_name_bytes = 17;
+	n = challenge_build(&q, 401, secret, NOW_NS, &client, &o, CHALLENGE_UNLIMITED, answer,
+			    sizeof(answer));
+	cr_assert_eq(stun_parse(answer, n, &m), STUN_OK);
+	cr_assert(stun_attr_find(&m, STUN_ATTR_THIRD_PARTY_AUTHORIZATION, &a));
+	cr_assert_eq(a.length_bytes, 17);
+	cr_assert_arr_eq(a.value, "oauth.example.org", 17);
+	cr_assert_eq(challenge_build(&q, 401, secret, NOW_NS, &client, &o, n - 1, answer,
+				     sizeof(answer)),
+		     challenge_answer_bytes(12, 0));
+}
+
+// Nonces tell nothing of each other: of neighbouring ports, addresses and times.
+Test(challenge, predictable_nonces_2025)
+{
+	static const uint32_t features[] = { 0, CHALLENGE_F_ALGORITHMS };
+	uint8_t other_secret[16];
+
+	memcpy(other_secret, secret, 16);
+	other_secret[0] ^= 0x80;
+	for (uint32_t f = 0; f < 2; f++) {
+		uint32_t n_tail = f == 0 ? 11 : 6, first = f == 0 ? 1 : 14;
+		uint32_t seen[11][64] = { 0 };
+		char last[CHALLENGE_NONCE_CHARS_MAX] = "";
+
+		for (uint32_t port = 1; port <= 16384; port++) {
+			struct ip_endpoint client = endpoint("192.0.2.1:1");
+			char nonce[CHALLENGE_NONCE_CHARS_MAX], theirs[CHALLENGE_NONCE_CHARS_MAX];
+
+			bytes_put_be16(&client.port_be, (uint16_t)port);
+			challenge_nonce_write(secret, NOW_NS, &client, features[f], nonce);
+			challenge_nonce_write(other_secret, NOW_NS, &client, features[f], theirs);
+			cr_assert(memcmp(nonce + first, theirs + first, n_tail) != 0);
+			cr_assert(memcmp(nonce + first, last + first, n_tail) != 0);
+			memcpy(last, nonce, sizeof(last));
+			for (uint32_t k = 0; k < n_tail; k++)
+				seen[k][(uint8_t)nonce[first + k] & 63]++;
+		}
+		// 256 of each expected; characters that share their low six bits make it 512.
+		for (uint32_t k = 0; k < n_tail; k++)
+			for (uint32_t v = 0; v < 64; v++)
+				cr_assert_leq(seen[k][v], 700, "character %u", k);
+	}
 }
