@@ -344,3 +344,36 @@ Test(header, between_two_allocations_the_sending_client_is_told_by_indication)
 	expect_only(DP_COUNTER_DOWN_CHANNEL);
 	expect_channel_data(OTHER_V4, CHANNEL, NARROW_MTU - 32);
 }
+
+// ---- RFC 8656 §15: from streams
+
+Test(header, rfc8656_15_dont_fragment_of_a_stream_is_told_of_the_path)
+{
+	const struct shm_datagram *d;
+	uint16_t n;
+
+	hop_peer = HOP_NARROW;
+	program_flow(STREAM, RELAYED_V4, PEER_V4, CHANNEL);
+	stream_send(STREAM, message, (uint16_t)send_with_df(PEER_V4, NARROW_MTU - 28));
+	expect_only(DP_COUNTER_UP_SEND);
+	expect_datagram(&out, RELAYED_V4, PEER_V4, data, NARROW_MTU - 28);
+	cr_assert_eq(out.view.dont_fragment, 1);
+	stream_send(STREAM, message, (uint16_t)send_with_df(PEER_V4, NARROW_MTU - 27));
+	expect_only(DP_DROP_TOO_BIG);
+	expect_nothing_sent();
+	d = streamed(&n);
+	cr_assert_not_null(d, "the client is not told");
+	cr_assert_arr_eq(d->remote_address, endpoint(STREAM).address.bytes, 16);
+	check_indication(d->data, n, PEER_V4, 3, 4, NARROW_MTU);
+	expect_nothing_streamed();
+}
+
+Test(header, rfc8656_15_without_it_what_a_stream_sent_is_cut_up)
+{
+	hop_peer = HOP_NARROW;
+	program_flow(STREAM, RELAYED_V6, PEER_V6, CHANNEL);
+	stream_send_channel(STREAM, CHANNEL, 1400);
+	expect_only(DP_COUNTER_UP_CHANNEL);
+	expect_fragments(2, NARROW_MTU);
+	expect_nothing_streamed();
+}
