@@ -70,6 +70,12 @@ json_t *ctl_rooms(struct ctl_call *call); // ctl_sfu.c
 json_t *ctl_sessions(struct ctl_call *call);
 json_t *ctl_session_kill(struct ctl_call *call);
 json_t *ctl_why(struct ctl_call *call);
+json_t *ctl_user_list(struct ctl_call *call); // ctl_users.c
+json_t *ctl_user_show(struct ctl_call *call);
+json_t *ctl_user_kill(struct ctl_call *call);
+json_t *ctl_user_forget(struct ctl_call *call);
+json_t *ctl_store_counters(const struct engine *e); // empty without a shared store
+
 json_t *ctl_sfu_counters(const struct engine *e); // of its control plane; empty without an SFU
 
 #endif

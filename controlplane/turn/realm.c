@@ -9,6 +9,11 @@ void turn_server_attach_store(struct turn_server *s, const struct turn_store_bac
 	turn_store_attach(turn_auth_store(s->auth), backend);
 }
 
+const struct turn_store *turn_server_store(const struct turn_server *s)
+{
+	return turn_auth_store(s->auth);
+}
+
 const char *turn_server_realm(const struct turn_server *s, uint8_t realm_idx)
 {
 	return turn_store_realm(turn_auth_store(s->auth), realm_idx);

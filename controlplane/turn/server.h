@@ -16,6 +16,7 @@
 #define TURN_ANSWER_BYTES_MAX 512
 
 struct turn_auth;
+struct turn_store;
 struct turn_store_backend;
 
 // Where flows get their next hops from. Every idx handed out is one reference on table_writer's
@@ -169,6 +170,8 @@ struct turn_peer_verdict turn_server_peer_verdict(const struct turn_server *s, u
 // Users and secrets beside those of the configuration; NULL takes them away. `backend` must outlive
 // the server, or be taken away before.
 void turn_server_attach_store(struct turn_server *s, const struct turn_store_backend *backend);
+// Where its users are looked up.
+const struct turn_store *turn_server_store(const struct turn_server *s);
 // The name of a realm, NUL-terminated.
 const char *turn_server_realm(const struct turn_server *s, uint8_t realm_idx);
 // The rules about peers in the settings are others now: what they deny goes as time passes.
