@@ -10,6 +10,7 @@ typedef void (*show_fn)(const json_t *result);
 void show_status(const json_t *result); // show_status.c
 void show_version(const json_t *result);
 void show_reload(const json_t *result);
+void show_drain(const json_t *result);
 void show_allocations(const json_t *result); // show_allocations.c
 void show_allocation(const json_t *result);
 void show_killed(const json_t *result);

@@ -124,3 +124,18 @@ void show_reload(const json_t *r)
 	if (json_is_string(at(r, "needs_restart")))
 		print_line("%s", at_text(r, "needs_restart"));
 }
+
+void show_drain(const json_t *r)
+{
+	if (!at_true(r, "draining")) {
+		print_line("draining is off: new clients are taken");
+		return;
+	}
+	print_line("draining is on: new allocations are %s, %.0f are live",
+		   at_number(r, "alternate_servers") > 0
+			   ? "sent to the alternate servers (300)"
+			   : "refused (508), for no alternate_servers are configured",
+		   at_number(r, "allocations"));
+	if (at_true(r, "sfu"))
+		print_line("the SFU takes no new sessions");
+}

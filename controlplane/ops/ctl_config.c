@@ -89,11 +89,34 @@ static json_t *workers(const struct config *c)
 
 static json_t *limits(const struct config *c)
 {
-	return json_pack("{s:I, s:I, s:I, s:I}", "punt_per_source_per_second",
-			 (json_int_t)c->punt_per_source_per_sec, "punt_burst",
-			 (json_int_t)c->punt_burst_pkts, "filter_stun_per_source_per_second",
-			 (json_int_t)c->filter_stun_per_source_per_sec, "filter_stun_burst",
-			 (json_int_t)c->filter_stun_burst_pkts);
+	return json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "punt_per_source_per_second",
+		(json_int_t)c->punt_per_source_per_sec, "punt_burst",
+		(json_int_t)c->punt_burst_pkts, "filter_stun_per_source_per_second",
+		(json_int_t)c->filter_stun_per_source_per_sec, "filter_stun_burst",
+		(json_int_t)c->filter_stun_burst_pkts, "permissions_per_allocation",
+		(json_int_t)c->permissions_per_allocation, "channels_per_allocation",
+		(json_int_t)c->channels_per_allocation, "new_peers_per_second_per_allocation",
+		(json_int_t)c->new_peers_per_s_per_allocation, "bytes_per_second_per_allocation",
+		(json_int_t)c->bytes_per_s_per_allocation, "bytes_per_second_per_user",
+		(json_int_t)c->bytes_per_s_per_user);
+}
+
+static json_t *alternates(const struct config *c)
+{
+	json_t *servers = json_array();
+
+	for (uint32_t i = 0; i < c->n_alternates; i++) {
+		const struct config_alternate *a = &c->alternates[i];
+
+		json_array_append_new(
+			servers, json_pack("{s:o, s:i, s:i, s:I, s:s?}", "address",
+					   ctl_address(&a->address), "port", (int)ntohs(a->port_be),
+					   "tls_port", (int)ntohs(a->tls_port_be), "weight",
+					   (json_int_t)a->weight, "domain", a->domain));
+	}
+	return json_pack("{s:s, s:I, s:o}", "mode", c->alternates_balance ? "balance" : "draining",
+			 "own_weight", (json_int_t)c->alternates_own_weight, "servers", servers);
 }
 
 // Named and ordered as in the file.
@@ -114,6 +137,8 @@ json_t *ctl_config_show(struct ctl_call *call)
 	json_object_set_new(o, "n_rest_secrets", json_integer(c->n_rest_secrets));
 	json_object_set_new(o, "has_nonce_secret", json_boolean(c->nonce_secret));
 	json_object_set_new(o, "lifetime_max_seconds", json_integer(c->lifetime_max_s));
+	json_object_set_new(o, "mobility", json_boolean(c->mobility));
+	json_object_set_new(o, "alternate_servers", alternates(c));
 	json_object_set_new(o, "quota",
 			    json_pack("{s:I, s:I}", "total", (json_int_t)c->quota_total, "per_user",
 				      (json_int_t)c->quota_per_user));

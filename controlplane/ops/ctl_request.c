@@ -32,6 +32,8 @@ const struct ctl_verb ctl_verbs[] = {
 	{ "user forget", ctl_user_forget, "id realm" },
 	{ "config show", ctl_config_show, "" },
 	{ "reload", ctl_reload, "" },
+	{ "drain on", ctl_drain_on, "" },
+	{ "drain off", ctl_drain_off, "" },
 	{ "version", ctl_version, "" },
 	{ NULL, NULL, NULL },
 };

@@ -169,8 +169,7 @@ json_t *ctl_status(struct ctl_call *call)
 	static const char *const filters[ENGINE_FILTER_STATE_COUNT] = { "unused", "configured",
 									"failed" };
 	const struct engine *e = call->engine;
-
-	return json_pack(
+	json_t *status = json_pack(
 		"{s:s, s:s, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o, s:o, s:{s:s, s:o}}",
 		"instance", e->config->instance, "realm", e->config->realm, "controlplane",
 		controlplane_object(call), "dataplane", dataplane_object(call), "allocations",
@@ -182,6 +181,9 @@ json_t *ctl_status(struct ctl_call *call)
 		e->filter_state == ENGINE_FILTER_FAILED
 			? ctl_text(e->filter_error, strlen(e->filter_error))
 			: json_null());
+
+	json_object_set_new(status, "draining", json_boolean(turn_server_is_draining(e->turn)));
+	return status;
 }
 
 json_t *ctl_version(struct ctl_call *call)

@@ -53,6 +53,8 @@ json_t *ctl_counter(uint64_t value);
 json_t *ctl_status(struct ctl_call *call); // ctl_status.c
 json_t *ctl_version(struct ctl_call *call);
 json_t *ctl_reload(struct ctl_call *call);
+json_t *ctl_drain_on(struct ctl_call *call); // ctl_drain.c
+json_t *ctl_drain_off(struct ctl_call *call);
 json_t *ctl_allocations(struct ctl_call *call); // ctl_allocations.c
 json_t *ctl_allocation_show(struct ctl_call *call);
 json_t *ctl_allocation_kill(struct ctl_call *call);
