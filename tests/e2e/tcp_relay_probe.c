@@ -1,0 +1,722 @@
+// TCP relaying (RFC 6062) seen from both of its ends: a client of TCP or TLS, and peers that are sockets of this process
+// too. Prints a line for everything that holds, and ends with 1 at the first thing that does not. One thread.
+//   tcp_relay_probe [-S] [-6] SERVER PORT OWN_ADDRESS USER PASSWORD
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dataplane/contract/wire/stun.h"
+
+#define BULK_BYTES (24u << 20)
+// What sender, relay and receiver hold for a reader that does not read: buffers of four sockets and of the relay.
+#define HELD_BYTES_MAX (20u << 20)
+#define PATIENCE_MS    10000
+#define BIND_TIMEOUT_S 30
+
+// A connection to the server, or a peer's.
+struct end {
+	int fd;
+	SSL *ssl;
+};
+
+struct control {
+	struct end end;
+	struct ip_endpoint relayed;
+	char realm[128];
+	char nonce[128];
+	uint8_t key[16];
+};
+
+static bool is_tls, is_v6;
+static struct ip_endpoint server;
+static struct ip_address own;
+static const char *user, *password;
+static SSL_CTX *context;
+
+static void die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	printf("not ok: ");
+	vprintf(format, args);
+	printf(" (%s)\n", strerror(errno));
+	va_end(args);
+	exit(1);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// ---- connections
+
+static socklen_t sockaddr_of(const struct ip_endpoint *e, struct sockaddr_storage *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (ip_address_is_v4(&e->address)) {
+		struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+
+		v4->sin_family = AF_INET;
+		v4->sin_port = e->port_be;
+		memcpy(&v4->sin_addr, ip_address_v4_bytes(&e->address), 4);
+		return sizeof(*v4);
+	}
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = e->port_be;
+	memcpy(&v6->sin6_addr, e->address.bytes, 16);
+	return sizeof(*v6);
+}
+
+static struct ip_endpoint endpoint_of(const struct sockaddr_storage *ss)
+{
+	struct ip_endpoint e = { 0 };
+
+	if (ss->ss_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
+
+		e.address = ip_address_from_v4((const uint8_t *)&v4->sin_addr);
+		e.port_be = v4->sin_port;
+	} else {
+		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
+
+		e.address = ip_address_from_v6(v6->sin6_addr.s6_addr);
+		e.port_be = v6->sin6_port;
+	}
+	return e;
+}
+
+static void patience(int fd)
+{
+	const struct timeval t = { .tv_sec = PATIENCE_MS / 1000 };
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+static int dial(const struct ip_endpoint *to)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sockaddr_of(to, &ss);
+	int fd = socket(ss.ss_family, SOCK_STREAM, 0);
+
+	patience(fd);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&ss, n) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static struct end open_end(void)
+{
+	struct end e = { .fd = dial(&server) };
+
+	if (e.fd < 0)
+		die("no connection to the server");
+	if (is_tls) {
+		e.ssl = SSL_new(context);
+		SSL_set_fd(e.ssl, e.fd);
+		if (SSL_connect(e.ssl) != 1)
+			die("no TLS with the server");
+	}
+	return e;
+}
+
+static void close_end(struct end *e)
+{
+	if (e->ssl != NULL) {
+		SSL_shutdown(e->ssl);
+		SSL_free(e->ssl);
+	}
+	close(e->fd);
+	e->fd = -1;
+	e->ssl = NULL;
+}
+
+// > 0; 0 at the end; -1 with EAGAIN, or another errno.
+static ssize_t end_read(struct end *e, void *out, size_t n)
+{
+	int ret, error;
+
+	if (e->ssl == NULL)
+		return read(e->fd, out, n);
+	ret = SSL_read(e->ssl, out, (int)n);
+	if (ret > 0)
+		return ret;
+	error = SSL_get_error(e->ssl, ret);
+	if (error == SSL_ERROR_ZERO_RETURN)
+		return 0;
+	errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : ECONNRESET;
+	return -1;
+}
+
+static ssize_t end_write(struct end *e, const void *bytes, size_t n)
+{
+	int ret, error;
+
+	if (e->ssl == NULL)
+		return write(e->fd, bytes, n);
+	ret = SSL_write(e->ssl, bytes, (int)n);
+	if (ret > 0)
+		return ret;
+	error = SSL_get_error(e->ssl, ret);
+	errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPIPE;
+	return -1;
+}
+
+static void read_whole(struct end *e, void *out, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		ssize_t got = end_read(e, (uint8_t *)out + at, n - at);
+
+		if (got <= 0)
+			die("only %zu of %zu bytes came", at, n);
+		at += (size_t)got;
+	}
+}
+
+static void write_whole(struct end *e, const void *bytes, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		ssize_t put = end_write(e, (const uint8_t *)bytes + at, n - at);
+
+		if (put <= 0)
+			die("only %zu of %zu bytes went", at, n);
+		at += (size_t)put;
+	}
+}
+
+static void block(struct end *e, bool does_block)
+{
+	int flags = fcntl(e->fd, F_GETFL);
+
+	fcntl(e->fd, F_SETFL, does_block ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+// Nothing more comes: the other side closed.
+static bool has_ended(struct end *e)
+{
+	uint8_t byte;
+	ssize_t n = end_read(e, &byte, 1);
+
+	return n == 0 || (n < 0 && errno == ECONNRESET);
+}
+
+// ---- messages
+
+static size_t take_message(struct end *e, uint8_t out[2048], struct stun_view *v)
+{
+	size_t n;
+
+	read_whole(e, out, 20);
+	n = 20 + (size_t)bytes_get_be16(out + 2);
+	if (n > 2048)
+		die("a message of %zu bytes", n);
+	read_whole(e, out + 20, n - 20);
+	if (stun_parse(out, n, v) != STUN_OK)
+		die("no STUN message");
+	return n;
+}
+
+static void begin(struct stun_builder *b, uint8_t buffer[1024], uint16_t type)
+{
+	uint8_t id[12];
+
+	RAND_bytes(id, sizeof(id));
+	stun_build_begin(b, buffer, 1024, type, id);
+}
+
+static size_t sign(struct control *c, struct stun_builder *b)
+{
+	unsigned int tag_bytes = 20;
+	size_t covered_bytes;
+	uint8_t *tag;
+
+	if (c->nonce[0] != '\0') {
+		stun_build_attr(b, STUN_ATTR_USERNAME, user, (uint16_t)strlen(user));
+		stun_build_attr(b, STUN_ATTR_REALM, c->realm, (uint16_t)strlen(c->realm));
+		stun_build_attr(b, STUN_ATTR_NONCE, c->nonce, (uint16_t)strlen(c->nonce));
+		tag = stun_build_integrity(b, STUN_ATTR_MESSAGE_INTEGRITY, 20, &covered_bytes);
+		HMAC(EVP_sha1(), c->key, 16, b->w.base, covered_bytes, tag, &tag_bytes);
+	}
+	return stun_build_end(b);
+}
+
+static uint16_t code_of(const struct stun_view *v)
+{
+	struct stun_attr a;
+
+	if (!stun_attr_find(v, STUN_ATTR_ERROR_CODE, &a) || a.length_bytes < 4)
+		return 0;
+	return (uint16_t)((a.value[2] & 7) * 100 + a.value[3]);
+}
+
+// Sends what was built over `e` and takes the answer. Its error code, 0 for success.
+static uint16_t ask(struct control *c, struct end *e, struct stun_builder *b, uint8_t answer[2048],
+		    struct stun_view *v)
+{
+	write_whole(e, b->w.base, sign(c, b));
+	take_message(e, answer, v);
+	return code_of(v);
+}
+
+static void learn(struct control *c, const struct stun_view *v, const char *with_password)
+{
+	struct stun_attr realm, nonce;
+	char text[512];
+	int n;
+
+	if (!stun_attr_find(v, STUN_ATTR_REALM, &realm) || realm.length_bytes >= sizeof(c->realm) ||
+	    !stun_attr_find(v, STUN_ATTR_NONCE, &nonce) || nonce.length_bytes >= sizeof(c->nonce))
+		die("no challenge");
+	memcpy(c->realm, realm.value, realm.length_bytes);
+	memcpy(c->nonce, nonce.value, nonce.length_bytes);
+	n = snprintf(text, sizeof(text), "%s:%s:%s", user, c->realm, with_password);
+	EVP_Digest(text, (size_t)n, c->key, NULL, EVP_md5(), NULL);
+}
+
+static void begin_allocate(struct stun_builder *b, uint8_t buffer[1024])
+{
+	begin(b, buffer, TURN_ALLOCATE_REQUEST);
+	stun_build_u32(b, TURN_ATTR_REQUESTED_TRANSPORT, (uint32_t)TURN_TRANSPORT_TCP << 24);
+	if (is_v6)
+		stun_build_u32(b, TURN_ATTR_REQUESTED_ADDRESS_FAMILY,
+			       (uint32_t)STUN_FAMILY_IPV6 << 24);
+}
+
+static void allocate(struct control *c)
+{
+	uint8_t buffer[1024], answer[2048];
+	struct stun_builder b;
+	struct stun_attr a;
+	struct stun_view v;
+	uint16_t code;
+
+	memset(c, 0, sizeof(*c));
+	c->end = open_end();
+	begin_allocate(&b, buffer);
+	code = ask(c, &c->end, &b, answer, &v);
+	if (code != 401)
+		die("Allocate without credentials was answered with %u", code);
+	learn(c, &v, password);
+	begin_allocate(&b, buffer);
+	code = ask(c, &c->end, &b, answer, &v);
+	if (code != 0)
+		die("Allocate was answered with %u", code);
+	if (!stun_attr_find(&v, TURN_ATTR_XOR_RELAYED_ADDRESS, &a) ||
+	    stun_xor_address_get(&v, &a, &c->relayed) < 0)
+		die("Allocate without a relayed address");
+}
+
+static void permit(struct control *c, const struct ip_address *address)
+{
+	struct ip_endpoint peer = { .address = *address };
+	uint8_t buffer[1024], answer[2048];
+	struct stun_builder b;
+	struct stun_view v;
+	uint16_t code;
+
+	begin(&b, buffer, TURN_CREATE_PERMISSION_REQUEST);
+	stun_build_xor_address(&b, TURN_ATTR_XOR_PEER_ADDRESS, &peer);
+	code = ask(c, &c->end, &b, answer, &v);
+	if (code != 0)
+		die("CreatePermission was answered with %u", code);
+}
+
+static uint32_t id_of(const struct stun_view *v)
+{
+	struct stun_attr a;
+
+	if (!stun_attr_find(v, TURN_ATTR_CONNECTION_ID, &a) || a.length_bytes != 4)
+		die("no CONNECTION-ID");
+	return bytes_get_be32(a.value);
+}
+
+static uint16_t connect_to(struct control *c, const struct ip_endpoint *peer, uint32_t *id)
+{
+	uint8_t buffer[1024], answer[2048];
+	struct stun_builder b;
+	struct stun_view v;
+	uint16_t code;
+
+	begin(&b, buffer, TURN_CONNECT_REQUEST);
+	stun_build_xor_address(&b, TURN_ATTR_XOR_PEER_ADDRESS, peer);
+	code = ask(c, &c->end, &b, answer, &v);
+	if (code == 0)
+		*id = id_of(&v);
+	return code;
+}
+
+// Over a new connection, which is the data connection from then on.
+static uint16_t bind_id(const struct control *c, uint32_t id, const char *with_password,
+			struct end *out)
+{
+	uint8_t buffer[1024], answer[2048];
+	struct control data = { .end = open_end() };
+	struct stun_builder b;
+	struct stun_view v;
+	uint16_t code;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		begin(&b, buffer, TURN_CONNECTION_BIND_REQUEST);
+		stun_build_u32(&b, TURN_ATTR_CONNECTION_ID, id);
+		code = ask(&data, &data.end, &b, answer, &v);
+		if (code != 401 || i == 1)
+			break;
+		learn(&data, &v, with_password);
+	}
+	*out = data.end;
+	if (code != 0)
+		close_end(out);
+	return code;
+}
+
+// ---- peers
+
+static int listen_peer(struct ip_endpoint *out)
+{
+	struct ip_endpoint any = { .address = own };
+	struct sockaddr_storage ss;
+	socklen_t n = sockaddr_of(&any, &ss);
+	int fd = socket(ss.ss_family, SOCK_STREAM, 0);
+
+	patience(fd);
+	if (bind(fd, (struct sockaddr *)&ss, n) < 0 || listen(fd, 8) < 0)
+		die("a peer cannot listen");
+	n = sizeof(ss);
+	getsockname(fd, (struct sockaddr *)&ss, &n);
+	*out = endpoint_of(&ss);
+	return fd;
+}
+
+// A connection with a peer of ours, by Connect: both ends of it.
+static void join_by_connect(struct control *c, struct end *client, struct end *peer)
+{
+	struct ip_endpoint at, from;
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	int listening = listen_peer(&at);
+	uint32_t id;
+	uint16_t code = connect_to(c, &at, &id);
+
+	if (code != 0)
+		die("Connect was answered with %u", code);
+	*peer = (struct end){ .fd = accept(listening, (struct sockaddr *)&ss, &n) };
+	if (peer->fd < 0)
+		die("nobody connected to the peer");
+	from = endpoint_of(&ss);
+	if (!ip_endpoint_equal(&from, &c->relayed))
+		die("the peer was connected to from elsewhere than the relayed address");
+	patience(peer->fd);
+	close(listening);
+	code = bind_id(c, id, password, client);
+	if (code != 0)
+		die("ConnectionBind was answered with %u", code);
+}
+
+// ---- bulk: byte i of a direction is known, so nothing can be lost, doubled or swapped unseen
+
+static uint8_t byte_at(uint32_t i, uint8_t seed)
+{
+	return (uint8_t)(i * 31u + (i >> 8) * 7u + (i >> 16) + seed);
+}
+
+struct flow {
+	struct end *from, *to;
+	uint32_t n_sent, n_received;
+	uint8_t seed;
+};
+
+static bool flow_send(struct flow *f, uint32_t limit_bytes)
+{
+	uint8_t bytes[16384];
+	uint32_t n = limit_bytes - f->n_sent < sizeof(bytes) ? limit_bytes - f->n_sent
+							     : (uint32_t)sizeof(bytes);
+	ssize_t put;
+
+	for (uint32_t i = 0; i < n; i++)
+		bytes[i] = byte_at(f->n_sent + i, f->seed);
+	put = n == 0 ? 0 : end_write(f->from, bytes, n);
+	if (put < 0 && errno != EAGAIN)
+		die("sending ended at %u", f->n_sent);
+	f->n_sent += put > 0 ? (uint32_t)put : 0;
+	return put > 0;
+}
+
+static bool flow_receive(struct flow *f)
+{
+	uint8_t bytes[16384];
+	ssize_t got = end_read(f->to, bytes, sizeof(bytes));
+
+	if (got == 0 || (got < 0 && errno != EAGAIN))
+		die("receiving ended at %u", f->n_received);
+	for (ssize_t i = 0; i < got; i++)
+		if (bytes[i] != byte_at(f->n_received + (uint32_t)i, f->seed))
+			die("byte %u is another", f->n_received + (uint32_t)i);
+	f->n_received += got > 0 ? (uint32_t)got : 0;
+	return got > 0;
+}
+
+// Sends without anybody reading, until nothing goes any more for a second.
+static void flow_fill(struct flow *f)
+{
+	int64_t moved_at_ms = now_ms();
+
+	while (now_ms() - moved_at_ms < 1000) {
+		if (flow_send(f, BULK_BYTES))
+			moved_at_ms = now_ms();
+		else
+			usleep(2000);
+	}
+}
+
+static void flows_finish(struct flow *a, struct flow *b)
+{
+	int64_t moved_at_ms = now_ms();
+
+	while (a->n_received < BULK_BYTES || b->n_received < BULK_BYTES) {
+		bool has_moved = flow_send(a, BULK_BYTES);
+
+		has_moved |= flow_send(b, BULK_BYTES);
+		if (a->n_received < BULK_BYTES)
+			has_moved |= flow_receive(a);
+		if (b->n_received < BULK_BYTES)
+			has_moved |= flow_receive(b);
+		if (has_moved)
+			moved_at_ms = now_ms();
+		else
+			usleep(500);
+		if (now_ms() - moved_at_ms > PATIENCE_MS)
+			die("stuck at %u and %u", a->n_received, b->n_received);
+	}
+}
+
+// ---- what must hold
+
+static void test_bulk(struct control *c)
+{
+	struct end client, peer;
+	struct flow up = { .from = &client, .to = &peer, .seed = 1 };
+	struct flow down = { .from = &peer, .to = &client, .seed = 2 };
+	char text[6];
+
+	join_by_connect(c, &client, &peer);
+	write_whole(&client, "hello", 5);
+	read_whole(&peer, text, 5);
+	if (memcmp(text, "hello", 5) != 0)
+		die("the first bytes are others");
+	block(&client, false);
+	block(&peer, false);
+	flows_finish(&up, &down);
+	printf("ok - %u bytes both ways at once\n", BULK_BYTES);
+	block(&client, true);
+	block(&peer, true);
+	// The end follows behind the last byte, not before it.
+	write_whole(&peer, "last", 4);
+	close_end(&peer);
+	read_whole(&client, text, 4);
+	if (!has_ended(&client))
+		die("the client's connection outlived the peer's");
+	close_end(&client);
+	printf("ok - the peer's end comes behind its last byte\n");
+
+	join_by_connect(c, &client, &peer);
+	write_whole(&client, "last", 4);
+	close_end(&client);
+	read_whole(&peer, text, 4);
+	if (!has_ended(&peer))
+		die("the peer's connection outlived the client's");
+	close_end(&peer);
+	printf("ok - the client's end comes behind its last byte\n");
+}
+
+static void test_slow_readers(struct control *c)
+{
+	struct end client, peer;
+	struct flow up = { .from = &client, .to = &peer, .seed = 3 };
+	struct flow down = { .from = &peer, .to = &client, .seed = 4 };
+
+	join_by_connect(c, &client, &peer);
+	block(&client, false);
+	block(&peer, false);
+	flow_fill(&up);
+	flow_fill(&down);
+	if (up.n_sent > HELD_BYTES_MAX || down.n_sent > HELD_BYTES_MAX)
+		die("%u and %u bytes went to readers that do not read", up.n_sent, down.n_sent);
+	flows_finish(&up, &down);
+	if (up.n_received != BULK_BYTES || down.n_received != BULK_BYTES)
+		die("%u and %u bytes came", up.n_received, down.n_received);
+	printf("ok - slow readers slow the sender down, and every byte comes\n");
+	close_end(&client);
+	close_end(&peer);
+}
+
+static void test_attempt(struct control *c)
+{
+	struct end client, peer = { .fd = dial(&c->relayed) };
+	struct ip_endpoint from, told;
+	struct sockaddr_storage ss;
+	uint8_t message[2048];
+	struct stun_attr a;
+	struct stun_view v;
+	socklen_t n = sizeof(ss);
+	uint16_t code;
+	char text[5];
+
+	// The kernel may refuse or accept it; what counts is that it ends.
+	if (peer.fd >= 0 && !has_ended(&peer))
+		die("a peer without a permission stays connected");
+	close(peer.fd);
+	permit(c, &own);
+	peer.fd = dial(&c->relayed);
+	if (peer.fd < 0)
+		die("a peer with a permission cannot connect");
+	write_whole(&peer, "early", 5);
+	take_message(&c->end, message, &v);
+	if (v.type != TURN_CONNECTION_ATTEMPT ||
+	    !stun_attr_find(&v, TURN_ATTR_XOR_PEER_ADDRESS, &a) ||
+	    stun_xor_address_get(&v, &a, &told) < 0)
+		die("no ConnectionAttempt");
+	getsockname(peer.fd, (struct sockaddr *)&ss, &n);
+	from = endpoint_of(&ss);
+	if (!ip_endpoint_equal(&from, &told))
+		die("ConnectionAttempt names another peer");
+	code = bind_id(c, id_of(&v), "wrong", &client);
+	if (code != 401)
+		die("ConnectionBind with a wrong password was answered with %u", code);
+	code = bind_id(c, id_of(&v) ^ 0x10000, password, &client);
+	if (code != 400)
+		die("ConnectionBind of nothing was answered with %u", code);
+	code = bind_id(c, id_of(&v), password, &client);
+	if (code != 0)
+		die("ConnectionBind was answered with %u", code);
+	read_whole(&client, text, 5);
+	if (memcmp(text, "early", 5) != 0)
+		die("what the peer sent first is lost");
+	write_whole(&client, "reply", 5);
+	read_whole(&peer, text, 5);
+	printf("ok - a peer with a permission connects, and nothing it sent before is lost\n");
+	close_end(&client);
+	close_end(&peer);
+}
+
+static void test_refusals(struct control *c)
+{
+	static const char *const v4[] = { "127.0.0.1", "169.254.1.1", "224.0.0.1" };
+	static const char *const v6[] = { "::1", "fe80::1", "64:ff9b::7f00:1" };
+	struct ip_endpoint at;
+	uint16_t code;
+	uint32_t id;
+
+	for (uint32_t i = 0; i < 3; i++) {
+		at.port_be = htons(22);
+		ip_address_parse(is_v6 ? v6[i] : v4[i], &at.address);
+		code = connect_to(c, &at, &id);
+		if (code != 403)
+			die("Connect to %s was answered with %u", is_v6 ? v6[i] : v4[i], code);
+	}
+	code = connect_to(c, &server, &id);
+	if (code != 403 && ip_address_is_v4(&server.address) == !is_v6)
+		die("Connect to the server itself was answered with %u", code);
+	at = (struct ip_endpoint){ .address = own, .port_be = htons(1) };
+	code = connect_to(c, &at, &id);
+	if (code != 447)
+		die("Connect to nobody was answered with %u", code);
+	printf("ok - Connect is refused where it must be\n");
+}
+
+static void test_end(struct control *c)
+{
+	struct end client, peer;
+
+	join_by_connect(c, &client, &peer);
+	close_end(&c->end);
+	if (!has_ended(&client) || !has_ended(&peer))
+		die("a connection outlived its allocation");
+	close_end(&client);
+	close_end(&peer);
+	printf("ok - connections end with the allocation\n");
+}
+
+int main(int argc, char **argv)
+{
+	struct control c, waiting;
+	struct ip_endpoint at;
+	int listening, option;
+	int64_t since_ms, waited_ms;
+	struct end peer, client;
+	uint32_t id;
+	uint16_t code;
+
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while ((option = getopt(argc, argv, "S6")) != -1) {
+		is_tls |= option == 'S';
+		is_v6 |= option == '6';
+	}
+	argv += optind;
+	if (argc - optind != 5 || ip_address_parse(argv[0], &server.address) < 0 ||
+	    ip_address_parse(argv[2], &own) < 0)
+		die("tcp_relay_probe [-S] [-6] SERVER PORT OWN_ADDRESS USER PASSWORD");
+	server.port_be = htons((uint16_t)atoi(argv[1]));
+	user = argv[3];
+	password = argv[4];
+	context = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_mode(context,
+			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+
+	// Waits for its ConnectionBind while the others run.
+	allocate(&waiting);
+	listening = listen_peer(&at);
+	code = connect_to(&waiting, &at, &id);
+	if (code != 0)
+		die("Connect was answered with %u", code);
+	if (connect_to(&waiting, &at, &id) != 446)
+		die("a second Connect to the same peer is not refused");
+	since_ms = now_ms();
+	peer = (struct end){ .fd = accept(listening, NULL, NULL) };
+	patience(peer.fd);
+
+	allocate(&c);
+	test_refusals(&c);
+	test_bulk(&c);
+	test_slow_readers(&c);
+	test_attempt(&c);
+	test_end(&c);
+
+	while (poll(&(struct pollfd){ .fd = peer.fd, .events = POLLIN }, 1, 1000) == 0 &&
+	       now_ms() - since_ms < (BIND_TIMEOUT_S + 5) * 1000)
+		;
+	waited_ms = now_ms() - since_ms;
+	if (!has_ended(&peer) || waited_ms < (BIND_TIMEOUT_S - 1) * 1000 ||
+	    waited_ms > (BIND_TIMEOUT_S + 3) * 1000)
+		die("a connection that nobody bound ended after %ld ms", (long)waited_ms);
+	code = bind_id(&waiting, id, password, &client);
+	if (code != 400)
+		die("ConnectionBind that came too late was answered with %u", code);
+	printf("ok - a connection that nobody binds ends after %ld ms\n", (long)waited_ms);
+	close_end(&peer);
+	close_end(&waiting.end);
+	SSL_CTX_free(context);
+	return 0;
+}
