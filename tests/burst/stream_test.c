@@ -488,9 +488,10 @@ Test(stream, hostile_inject_at_random)
 		struct shm_datagram *d = shm_ring_reserve(worker->inject);
 
 		if (random() % 2)
-			send_indication(bytes, PEER_V4, bytes, 20);
+			send_indication(bytes, PEER_V4, data, 20);
 		else
-			channel_data(bytes, CHANNEL, bytes + 8, (uint16_t)length, 0);
+			channel_data(bytes, CHANNEL, data, (uint16_t)(length < 4 ? 0 : length - 4),
+				     0);
 		for (uint32_t k = 0; k < 2; k++)
 			bytes[(uint32_t)random() % 80] = (uint8_t)random();
 		stream_put(random() % 2 ? STREAM : STREAM2, bytes, (uint16_t)length);
