@@ -3,7 +3,7 @@
 //   relay_probe peer --listen ADDRESS:PORT            echoes everything
 //   relay_probe client --server ADDRESS:PORT --peer ADDRESS:PORT --user NAME --password WORD
 //               [--clients N] [--rate PACKETS_PER_SECOND] [--bytes SIZE] [--family 4|6] [--indications]
-//               [--no-permission] [--no-channel]
+//               [--no-permission] [--no-channel] [--transport udp|tcp|tls]
 //
 // The client allocates, permits and binds for every client, sends at the given rate (of all clients together), and obeys
 // lines on stdin, each answered with one line of JSON on stdout:
@@ -70,7 +70,7 @@ static void send_due(struct probe *p)
 
 		traffic_packet_write(&p->traffic, &p->stream[i], data, p->size_bytes, now);
 		out_bytes = turn_client_wrap(&p->client[i], data, p->size_bytes, out);
-		if (send(p->client[i].fd, out, out_bytes, 0) < 0)
+		if (turn_client_send(&p->client[i], out, out_bytes) < 0)
 			traffic_socket_error(&p->traffic);
 	}
 }
@@ -83,12 +83,11 @@ static void receive_all(struct probe *p, uint32_t i)
 	ssize_t n;
 
 	for (uint32_t k = 0; k < RECEIVE_BURST; k++) {
-		n = recv(p->client[i].fd, in, sizeof(in), MSG_DONTWAIT);
-		if (n < 0) {
-			if (errno != EAGAIN && errno != EINTR)
-				traffic_socket_error(&p->traffic);
+		n = turn_client_take(&p->client[i], in);
+		if (n < 0)
+			traffic_socket_error(&p->traffic);
+		if (n <= 0)
 			return;
-		}
 		if (turn_client_receive(&p->client[i], in, (size_t)n, &data, &data_bytes))
 			traffic_packet_count(&p->traffic, &p->stream[i], data, data_bytes,
 					     p->size_bytes, now_ns());
@@ -101,10 +100,11 @@ static void pump(void *context)
 	struct probe *p = context;
 
 	send_due(p);
-	if (poll(p->poll, p->n_clients, 1) <= 0)
+	if (poll(p->poll, p->n_clients, 1) < 0)
 		return;
 	for (uint32_t i = 0; i < p->n_clients; i++) {
-		if (p->poll[i].revents)
+		// A stream may hold messages that the socket does not tell of.
+		if (p->poll[i].revents || p->client[i].stream != NULL)
 			receive_all(p, i);
 	}
 }
@@ -324,6 +324,7 @@ int main(int argc, char **argv)
 		{ "indications", no_argument, NULL, 'i' },
 		{ "no-permission", no_argument, NULL, 'P' },
 		{ "no-channel", no_argument, NULL, 'C' },
+		{ "transport", required_argument, NULL, 't' },
 		{ 0 },
 	};
 	static struct probe p = {
@@ -331,6 +332,7 @@ int main(int argc, char **argv)
 	};
 	const char *listen_text = NULL, *user = NULL, *password = NULL;
 	struct ip_endpoint server = { 0 }, peer = { 0 };
+	enum turn_client_transport transport = TURN_CLIENT_UDP;
 	uint8_t family = STUN_FAMILY_IPV4;
 	int o;
 
@@ -376,6 +378,16 @@ int main(int argc, char **argv)
 		case 'C':
 			p.wants_channel = false;
 			break;
+		case 't':
+			if (strcmp(optarg, "udp") == 0)
+				transport = TURN_CLIENT_UDP;
+			else if (strcmp(optarg, "tcp") == 0)
+				transport = TURN_CLIENT_TCP;
+			else if (strcmp(optarg, "tls") == 0)
+				transport = TURN_CLIENT_TLS;
+			else
+				return usage();
+			break;
 		default:
 			return usage();
 		}
@@ -389,6 +401,7 @@ int main(int argc, char **argv)
 		return usage();
 	for (uint32_t i = 0; i < p.n_clients; i++) {
 		p.client[i].fd = -1;
+		p.client[i].transport = transport;
 		p.client[i].user = user;
 		p.client[i].password = password;
 		p.client[i].peer = peer;

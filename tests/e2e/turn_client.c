@@ -13,6 +13,7 @@
 
 #include "dataplane/contract/wire/turn.h"
 #include "tests/e2e/turn_client.h"
+#include "tests/e2e/turn_stream.h"
 
 #define RETRANSMIT_FIRST_NS 250000000ULL
 #define ATTEMPTS_MAX        6
@@ -53,13 +54,21 @@ int turn_client_open(struct turn_client *c, const struct ip_endpoint *server)
 	int ret;
 
 	c->server = *server;
-	c->fd = socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	c->fd = socket(address.ss_family,
+		       c->transport == TURN_CLIENT_UDP ? SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC
+						       : SOCK_STREAM | SOCK_CLOEXEC,
+		       0);
 	if (c->fd < 0)
 		return -errno;
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer));
 	// Connected, so that an ICMP error would be told: a relay that dies must not cause one.
 	if (connect(c->fd, (struct sockaddr *)&address, address_bytes) < 0)
 		goto fail_close;
+	if (c->transport != TURN_CLIENT_UDP) {
+		errno = -turn_stream_open(c->fd, c->transport == TURN_CLIENT_TLS, &c->stream);
+		if (errno != 0)
+			goto fail_close;
+	}
 	address_bytes = sizeof(address);
 	if (getsockname(c->fd, (struct sockaddr *)&address, &address_bytes) < 0)
 		goto fail_close;
@@ -85,9 +94,30 @@ fail_close:
 
 void turn_client_close(struct turn_client *c)
 {
+	turn_stream_close(c->stream);
+	c->stream = NULL;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
+}
+
+int turn_client_send(struct turn_client *c, const uint8_t *message, size_t message_bytes)
+{
+	if (c->stream != NULL)
+		return turn_stream_send(c->stream, message, message_bytes);
+	return send(c->fd, message, message_bytes, 0) < 0 ? -errno : 0;
+}
+
+ssize_t turn_client_take(struct turn_client *c, uint8_t *out)
+{
+	ssize_t n;
+
+	if (c->stream != NULL)
+		return turn_stream_take(c->stream, out, TURN_CLIENT_DATAGRAM_MAX);
+	n = recv(c->fd, out, TURN_CLIENT_DATAGRAM_MAX, MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	return n;
 }
 
 static void key_derive(struct turn_client *c)
@@ -177,7 +207,9 @@ static int request_once(struct turn_client *c, const struct request *r, struct s
 	if (out_bytes == 0)
 		return -EMSGSIZE;
 	for (uint32_t attempt = 0; attempt < ATTEMPTS_MAX; attempt++, wait_ns *= 2) {
-		(void)send(c->fd, out, out_bytes, 0);
+		// TCP repeats what is lost (RFC 8489 §6.2.2).
+		if (c->stream == NULL || attempt == 0)
+			(void)turn_client_send(c, out, out_bytes);
 		for (deadline_ns = now_ns() + wait_ns; now_ns() < deadline_ns;) {
 			pump(context);
 			if (c->answer_bytes)

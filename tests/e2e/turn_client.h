@@ -1,4 +1,4 @@
-// A TURN client over one connected UDP socket: allocation, permission, channel, refresh, data. Written against the RFCs
+// A TURN client over one connected socket, UDP, TCP or TLS: allocation, permission, channel, refresh, data. Written against the RFCs
 // with the contract's message builder and OpenSSL, for tests that must know what happened to every packet. One thread.
 #ifndef TP_E2E_TURN_CLIENT_H
 #define TP_E2E_TURN_CLIENT_H
@@ -9,8 +9,18 @@
 
 #define TURN_CLIENT_DATAGRAM_MAX 2048
 
+struct turn_stream;
+
+enum turn_client_transport {
+	TURN_CLIENT_UDP = 0,
+	TURN_CLIENT_TCP,
+	TURN_CLIENT_TLS, // the server's certificate is not looked at
+};
+
 struct turn_client {
+	enum turn_client_transport transport;
 	int fd;
+	struct turn_stream *stream; // of TCP and TLS
 	struct ip_endpoint server;
 	struct ip_endpoint local;
 	struct ip_endpoint relayed; // once allocated
@@ -36,11 +46,17 @@ typedef void (*turn_client_pump_fn)(void *context);
 // The endpoint as the socket calls want it; returns its size.
 socklen_t turn_client_sockaddr(const struct ip_endpoint *e, struct sockaddr_storage *out);
 
-// Opens and connects the socket. 0 or -errno.
+// Opens and connects the socket of `transport`, and shakes hands for TLS. 0 or -errno.
 int turn_client_open(struct turn_client *c, const struct ip_endpoint *server);
 void turn_client_close(struct turn_client *c);
 
-// Transactions with retransmission. 0 on success, the STUN error code (400…) when refused, -ETIMEDOUT without an
+// Sends one TURN message; a stream pads it. 0 or -errno.
+int turn_client_send(struct turn_client *c, const uint8_t *message, size_t message_bytes);
+// The next received message into `out` (TURN_CLIENT_DATAGRAM_MAX): its bytes; 0 when there is none; -errno, -ECONNRESET
+// when the server closed a stream.
+ssize_t turn_client_take(struct turn_client *c, uint8_t *out);
+
+// Transactions with retransmission (none over a stream). 0 on success, the STUN error code (400…) when refused, -ETIMEDOUT without an
 // answer, -EBADMSG when the answer's MESSAGE-INTEGRITY is wrong or missing.
 int turn_client_allocate(struct turn_client *c, turn_client_pump_fn pump, void *context);
 int turn_client_refresh(struct turn_client *c, uint32_t lifetime_s, turn_client_pump_fn pump,
