@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "controlplane/ops/explain.h"
+#include "dataplane/contract/wire/turn.h"
 
 static const struct shm_flow *lookup(const struct explain *x, const struct shm_flow_key *key)
 {
@@ -267,6 +268,31 @@ static void check_next_hop(struct explain *x, unsigned direction, uint16_t neigh
 			     who, hop.interface);
 }
 
+// How much of the peer's data fits the way to the client in one piece, with TURN's framing in front (RFC 8656 §13, §14).
+static void note_size(struct explain *x, uint16_t neighbour_idx, bool has_channel)
+{
+	const struct shm_settings *s = &x->engine->tables.settings;
+	uint64_t word =
+		neighbour_idx
+			? __atomic_load_n(
+				  &table_writer_neighbour(&x->engine->tables, neighbour_idx)->word,
+				  __ATOMIC_RELAXED)
+			: 0;
+	int headers = ip_address_is_v4(&x->allocation.client.address) ? 28 : 48;
+	int framing = ip_address_is_v4(&x->peer.address) ? TURN_DATA_PREFIX_V4_BYTES
+							 : TURN_DATA_PREFIX_V6_BYTES;
+
+	if (!word || shm_neighbour_port(word) >= s->n_ports)
+		return;
+	if (has_channel)
+		framing = TURN_CHANNEL_HEADER_BYTES;
+	explain_pass(
+		x, EXPLAIN_DOWN, "size",
+		"up to %d bytes of data in one piece; larger ones are cut up, or, where they must "
+		"not be, dropped as too_big and the peer is told by ICMP",
+		s->port[shm_neighbour_port(word)].mtu_bytes - headers - framing);
+}
+
 // Between two allocations of our own: the other side has to let us in as well.
 static void check_other_side(struct explain *x)
 {
@@ -308,6 +334,7 @@ static void check_other_side(struct explain *x)
 void explain_peer(struct explain *x)
 {
 	const struct shm_flow *permission, *channel, *down;
+	uint16_t neighbour_idx;
 
 	if (x->channel && !x->has_peer) {
 		channel = lookup_channel(x, x->channel);
@@ -350,12 +377,15 @@ void explain_peer(struct explain *x)
 			       channel && x->channel ? channel->neighbour_idx
 						     : permission->peer_neighbour_idx,
 			       &x->peer.address, "peer");
-	if (x->allocation.client_transport != SHM_TRANSPORT_UDP)
+	if (x->allocation.client_transport != SHM_TRANSPORT_UDP) {
 		explain_pass(x, EXPLAIN_DOWN, "next_hop",
 			     "the client is on a connection of the control plane");
-	else
-		check_next_hop(x, EXPLAIN_DOWN,
-			       down && flow_expiry(down) > x->now_ns ? down->neighbour_idx
-								     : permission->neighbour_idx,
-			       &x->allocation.client.address, "client");
+		return;
+	}
+	if (down && flow_expiry(down) <= x->now_ns)
+		down = NULL;
+	neighbour_idx = down ? down->neighbour_idx : permission->neighbour_idx;
+	check_next_hop(x, EXPLAIN_DOWN, neighbour_idx, &x->allocation.client.address, "client");
+	if (!x->is_hairpin)
+		note_size(x, neighbour_idx, down != NULL);
 }

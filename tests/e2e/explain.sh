@@ -36,6 +36,7 @@ good=$(client_of)
 relayed=$(jq -r '.clients[0].relayed' <<<"$probe_ready")
 answer=$(ctl --json explain --client "$good" --peer "$peer" --channel 0x4001)
 expect "what works is said to work" '.verdict == "relayed" and .up.verdict == "relayed" and .down.verdict == "relayed"'
+expect "and how large the peer's data may be" '[.steps[] | select(.step == "size" and .direction == "down") | .text | contains("1468 bytes")] == [true]'
 
 explained no_allocation --client "${good%:*}:9" --peer "$peer"
 explained not_ours --client "$good" --listener "$TURN_HOST:9999"
