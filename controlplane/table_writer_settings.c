@@ -131,6 +131,15 @@ static int settings_build(const struct table_writer *w, const struct config *con
 		config->n_workers < w->n_workers_max ? config->n_workers : w->n_workers_max;
 	out->idle = config->idle;
 	out->flags = config->rfc5766_channels ? SHM_SETTINGS_F_RFC5766_CHANNELS : 0;
+	if (config->offers_sha256)
+		out->flags |= SHM_SETTINGS_F_SHA256;
+	if (config->offers_userhash)
+		out->flags |= SHM_SETTINGS_F_USERHASH;
+	if (config->oauth.server_name != NULL) {
+		out->oauth_name_bytes =
+			(uint32_t)strnlen(config->oauth.server_name, sizeof(out->oauth_name) - 1);
+		memcpy(out->oauth_name, config->oauth.server_name, out->oauth_name_bytes);
+	}
 	out->flags |= config->tls.takes_dtls ? SHM_SETTINGS_F_DTLS : 0;
 	out->n_ports = config->n_ports;
 	out->n_listeners = config->n_listeners;

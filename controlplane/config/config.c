@@ -142,12 +142,12 @@ static const cyaml_config_t cyaml_settings = {
 static int read_all(struct config_reader *r)
 {
 	static int (*const readers[])(struct config_reader *) = {
-		config_read_names,      config_read_credentials, config_read_realms,
-		config_read_redis,      config_read_listeners,   config_read_relay,
-		config_read_peers,      config_read_workers,     config_read_ports,
-		config_read_limits,     config_read_sfu,         config_read_http,
-		config_read_streams,    config_read_tcp_relay,   config_read_nat_discovery,
-		config_read_alternates,
+		config_read_names,         config_read_credentials, config_read_realms,
+		config_read_redis,         config_read_listeners,   config_read_relay,
+		config_read_peers,         config_read_workers,     config_read_ports,
+		config_read_limits,        config_read_sfu,         config_read_auth,
+		config_read_http,          config_read_streams,     config_read_tcp_relay,
+		config_read_nat_discovery, config_read_alternates,
 	};
 
 	for (size_t i = 0; i < sizeof(readers) / sizeof(readers[0]); i++) {
@@ -305,6 +305,16 @@ static void free_redis(struct config_redis *c)
 	free_secret(c->password);
 }
 
+static void free_oauth(struct config_oauth *c)
+{
+	for (uint32_t i = 0; i < c->n_keys; i++)
+		free(c->keys[i].kid);
+	if (c->keys)
+		OPENSSL_cleanse(c->keys, c->n_keys * sizeof(*c->keys));
+	free(c->keys);
+	free(c->server_name);
+}
+
 void config_free(struct config *c)
 {
 	if (!c)
@@ -312,6 +322,7 @@ void config_free(struct config *c)
 	free_realms(c);
 	free_redis(&c->redis);
 	free_secret(c->nonce_secret);
+	free_oauth(&c->oauth);
 	free(c->listeners);
 	free(c->stream_listeners);
 	free(c->tls.certificate);

@@ -13,11 +13,11 @@
 #define NONCE_SECRET_BYTES_MIN 16
 #define REST_SECRET_BYTES_MIN  8
 
-static int key_from_hex(const char *text, uint8_t out[16])
+static int key_from_hex(const char *text, uint8_t *out, size_t n)
 {
-	if (strlen(text) != 32 || text[strspn(text, "0123456789abcdefABCDEF")])
+	if (strlen(text) != 2 * n || text[strspn(text, "0123456789abcdefABCDEF")])
 		return -EINVAL;
-	for (int i = 0; i < 16; i++) {
+	for (size_t i = 0; i < n; i++) {
 		char digits[3] = { text[2 * i], text[2 * i + 1], '\0' };
 
 		out[i] = (uint8_t)strtoul(digits, NULL, 16);
@@ -51,14 +51,25 @@ static int read_user(struct config_reader *r, const char *prefix, uint32_t i,
 		return config_fail(r, "the name has %zu bytes; use 1 to %d printable ones",
 				   strlen(f->name), SHM_USERNAME_MAX);
 	config_at(r, "%susers[%u]", prefix, i);
+	if (f->key_sha256 && !f->key)
+		return config_fail(r, "'key_sha256' stands beside 'key'; with 'password' both "
+				      "keys are made of that");
 	if (!f->password == !f->key)
 		return config_fail(r, "give either 'password' or 'key' (32 hexadecimal digits: "
 				      "MD5 of name:realm:password)");
 	if (f->key) {
 		config_at(r, "%susers[%u].key", prefix, i);
-		if (key_from_hex(f->key, u->key) < 0)
+		if (key_from_hex(f->key, u->key, sizeof(u->key)) < 0)
 			return config_fail(r, "not 32 hexadecimal digits; make it with: "
 					      "printf '%%s' 'name:realm:password' | md5sum");
+		if (f->key_sha256) {
+			config_at(r, "%susers[%u].key_sha256", prefix, i);
+			if (key_from_hex(f->key_sha256, u->key_sha256, sizeof(u->key_sha256)) < 0)
+				return config_fail(r, "not 64 hexadecimal digits; make it with: "
+						      "printf '%%s' 'name:realm:password' | "
+						      "sha256sum");
+			u->has_sha256 = true;
+		}
 	} else {
 		config_at(r, "%susers[%u].password", prefix, i);
 		if (!*f->password)

@@ -60,6 +60,7 @@ int config_read_ports(struct config_reader *r);      // behind workers
 int config_read_limits(struct config_reader *r);     // lifetime, quota, tables, limits, filter
 int config_read_alternates(struct config_reader *r); // behind listeners
 int config_read_sfu(struct config_reader *r);
+int config_read_auth(struct config_reader *r); // behind users, realms and redis
 int config_read_http(struct config_reader *r); // behind sfu
 int config_read_tcp_relay(struct config_reader *r);
 int config_read_streams(

@@ -79,6 +79,7 @@ static const cyaml_schema_field_t user_fields[] = {
 	NEEDED_TEXT("name", struct file_user, name),
 	OPTIONAL_TEXT("password", struct file_user, password),
 	OPTIONAL_TEXT("key", struct file_user, key),
+	OPTIONAL_TEXT("key_sha256", struct file_user, key_sha256),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t user_entry = { CYAML_VALUE_MAPPING(
@@ -245,6 +246,23 @@ static const cyaml_schema_field_t http_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t oauth_key_fields[] = {
+	NEEDED_TEXT("kid", struct file_oauth_key, kid),
+	NEEDED_TEXT("key", struct file_oauth_key, key),
+	OPTIONAL_TEXT("algorithm", struct file_oauth_key, algorithm),
+	OPTIONAL_NUMBER("not_before", struct file_oauth_key, not_before),
+	OPTIONAL_NUMBER("lifetime", struct file_oauth_key, lifetime),
+	CYAML_FIELD_END,
+};
+static const cyaml_schema_value_t oauth_key_entry = { CYAML_VALUE_MAPPING(
+	CYAML_FLAG_DEFAULT, struct file_oauth_key, oauth_key_fields) };
+
+static const cyaml_schema_field_t oauth_fields[] = {
+	NEEDED_TEXT("server_name", struct file_oauth, server_name),
+	OPTIONAL_LIST("keys", struct file_oauth, keys, n_keys, &oauth_key_entry, LIST_MAX),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_TEXT("instance", struct file_config, instance),
 	NEEDED_TEXT("realm", struct file_config, realm),
@@ -263,6 +281,9 @@ static const cyaml_schema_field_t top_fields[] = {
 	OPTIONAL_LIST("rest_secrets", struct file_config, rest_secrets, n_rest_secrets, &text_entry,
 		      LIST_MAX),
 	OPTIONAL_TEXT("nonce_secret", struct file_config, nonce_secret),
+	OPTIONAL_LIST("password_algorithms", struct file_config, password_algorithms,
+		      n_password_algorithms, &text_entry, LIST_MAX),
+	OPTIONAL_BLOCK("oauth", struct file_config, oauth, oauth_fields),
 	OPTIONAL_NUMBER("lifetime_max_seconds", struct file_config, lifetime_max_seconds),
 	OPTIONAL_BLOCK("quota", struct file_config, quota, quota_fields),
 	OPTIONAL_BLOCK("peers", struct file_config, peers, peers_fields),

@@ -51,7 +51,8 @@ struct file_relay {
 struct file_user {
 	char *name;
 	char *password;
-	char *key; // 32 hexadecimal digits
+	char *key;        // 32 hexadecimal digits
+	char *key_sha256; // 64
 };
 
 struct file_quota {
@@ -185,6 +186,20 @@ struct file_nat_discovery {
 	uint32_t *alternate_port;
 };
 
+struct file_oauth_key {
+	char *kid;
+	char *key; // base64
+	char *algorithm;
+	uint32_t *not_before;
+	uint32_t *lifetime;
+};
+
+struct file_oauth {
+	char *server_name;
+	struct file_oauth_key *keys;
+	uint32_t n_keys;
+};
+
 struct file_config {
 	char *instance;
 	char *realm;
@@ -201,6 +216,9 @@ struct file_config {
 	char **rest_secrets;
 	uint32_t n_rest_secrets;
 	char *nonce_secret;
+	char **password_algorithms;
+	uint32_t n_password_algorithms;
+	struct file_oauth *oauth;
 	uint32_t *lifetime_max_seconds;
 	struct file_quota *quota;
 	struct file_peers *peers;
