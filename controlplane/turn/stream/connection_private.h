@@ -36,6 +36,7 @@ struct turn_connection {
 	struct bufferevent *bev; // from the first byte on
 	bool takes_plain;
 	bool takes_tls;
+	bool has_begun;    // the first message came
 	bool is_paused;    // by the pipe
 	bool is_blocked;   // waits for the worker
 	bool is_finishing; // sends what waits, then ends
@@ -68,8 +69,9 @@ void turn_socket_prepare(int fd, uint32_t stalled_s);
 bool turn_socket_endpoints(int fd, struct ip_endpoint *client, struct ip_endpoint *server);
 // What the client's packets carried when it connected, 0 when the kernel does not tell; ours carry the same from now on.
 uint8_t turn_socket_dscp(int fd, bool is_v4);
-// Bytes that the client's host has acknowledged, ever; true: none is left to acknowledge or to send.
-bool turn_socket_progress(int fd, uint64_t *n_acked_bytes);
+// Bytes that the client's host has acknowledged, ever, and whether it says nothing at all; true: none is left to acknowledge
+// or to send.
+bool turn_socket_progress(int fd, uint64_t *n_acked_bytes, bool *is_silent);
 
 // ---- connection_read.c
 void turn_connection_read(struct turn_connection *c);

@@ -81,6 +81,9 @@ static bool read_message(struct turn_connection *c, struct evbuffer *in, uint64_
 		return false;
 	}
 	f = turn_framing_next(at, head_bytes, &message_bytes);
+	// Nobody has a channel before the first request; but HTTP looks like one ("GE" is 0x4745).
+	if (f <= TURN_FRAMING_MESSAGE && !c->has_begun && at[0] >= 0x40)
+		f = TURN_FRAMING_FIRST_BYTE;
 	if (f > TURN_FRAMING_MESSAGE) {
 		turn_connection_end(c, reason_of(f));
 		return false;
@@ -92,6 +95,7 @@ static bool read_message(struct turn_connection *c, struct evbuffer *in, uint64_
 		turn_connection_end(c, TURN_STREAM_CLOSE_MEMORY);
 		return false;
 	}
+	c->has_begun = true;
 	turn_streams_receive(c->stream, at, message_bytes, now_ns, wall_ns);
 	if (turn_streams_find(streams, idx, serial) == NULL)
 		return false;

@@ -11,6 +11,7 @@
 // What the kernel holds unsent cannot be dropped for age any more; enough for a gigabit while the loop is away.
 #define NOTSENT_LOWAT_BYTES (64 << 10)
 #define KEEPALIVE_IDLE_S    60
+#define USER_TIMEOUT_MORE_S 10
 #define KEEPALIVE_EACH_S    15
 #define KEEPALIVE_PROBES    4
 
@@ -23,7 +24,8 @@ void turn_socket_prepare(int fd, uint32_t stalled_s)
 {
 	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES);
-	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)stalled_s * 1000);
+	// Behind our own judgement: the kernel gives up without a word to the client.
+	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, ((int)stalled_s + USER_TIMEOUT_MORE_S) * 1000);
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EACH_S);
@@ -86,7 +88,7 @@ uint8_t turn_socket_dscp(int fd, bool is_v4)
 	return (uint8_t)(traffic_class >> 2);
 }
 
-bool turn_socket_progress(int fd, uint64_t *n_acked_bytes)
+bool turn_socket_progress(int fd, uint64_t *n_acked_bytes, bool *is_silent)
 {
 	struct tcp_info info = { 0 };
 	socklen_t n = sizeof(info);
@@ -97,5 +99,7 @@ bool turn_socket_progress(int fd, uint64_t *n_acked_bytes)
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
 		return true;
 	*n_acked_bytes = info.tcpi_bytes_acked;
+	// A host that is there answers the probes of a window that its program keeps closed.
+	*is_silent = info.tcpi_retransmits > 0 && info.tcpi_probes == 0;
 	return false;
 }

@@ -129,7 +129,7 @@ void turn_connection_check_output(struct turn_connection *c, uint64_t now_ns)
 {
 	uint64_t stalled_ns = turn_streams_config(c->all->streams)->streams.stalled_s * NS_PER_S;
 	uint64_t n_acked_bytes = c->n_acked_bytes;
-	bool is_idle;
+	bool is_idle, is_silent = false;
 
 	if (c->is_shut) {
 		if (now_ns > c->shut_at_ns + FINISH_NS)
@@ -137,8 +137,9 @@ void turn_connection_check_output(struct turn_connection *c, uint64_t now_ns)
 		return;
 	}
 	expire(c, now_ns);
-	is_idle = turn_socket_progress((int)bufferevent_getfd(c->bev), &n_acked_bytes) &&
-		  n_in_libevent(c) == 0;
+	is_idle =
+		turn_socket_progress((int)bufferevent_getfd(c->bev), &n_acked_bytes, &is_silent) &&
+		n_in_libevent(c) == 0;
 	if (is_idle || n_acked_bytes != c->n_acked_bytes) {
 		c->n_acked_bytes = n_acked_bytes;
 		c->progress_at_ns = now_ns;
@@ -146,7 +147,8 @@ void turn_connection_check_output(struct turn_connection *c, uint64_t now_ns)
 	}
 	// Whom a client's raw data goes to may take as long as the two like.
 	if (c->stream->pipe == NULL && now_ns > c->progress_at_ns + stalled_ns)
-		turn_connection_end(c, TURN_STREAM_CLOSE_SLOW_READER);
+		turn_connection_end(c, is_silent ? TURN_STREAM_CLOSE_NETWORK
+						 : TURN_STREAM_CLOSE_SLOW_READER);
 }
 
 // ---- RFC 6062
