@@ -15,6 +15,7 @@ struct command {
 	const char *user, *peer, *client, *listener, *relayed, *channel, *limit;
 	const char *interface; // import: for ports:
 	const char *room, *participant, *lifetime, *config;
+	const char *realm;
 	const char *password, *secret, *ca, *count; // probe
 	bool may_publish;
 	bool is_json;
@@ -22,7 +23,13 @@ struct command {
 	bool with_all;
 };
 
+#define CTL_CONFIG_PATH "/etc/turnpike/turnpike.yaml" // unless --config names another
+
 // Verbs that need no control plane; each returns the exit code.
+int run_credential_new(const struct command *c); // credential_new.c
+int run_user_key(const struct command *c);       // user_keys.c
+int run_user_add(const struct command *c);
+int run_user_remove(const struct command *c);
 int run_config_check(const struct command *c);  // config_check.c
 int run_import_coturn(const struct command *c); // import.c
 int run_probe_stun(const struct command *c);    // probe/probe.c

@@ -30,6 +30,9 @@ enum option_bit {
 	TAKES_INTERFACE = 1 << 9,
 	TAKES_TOKEN = 1 << 10, // what only tokens have
 	TAKES_ROOM = 1 << 11,
+	TAKES_REALM = 1 << 12,
+	TAKES_CONFIG = 1 << 13,
+	TAKES_LIFETIME = 1 << 14,
 	TAKES_PROBE = 1 << 16, // what only the probe has
 };
 
@@ -84,8 +87,26 @@ static const struct verb verbs[] = {
 	{ "drain off", NULL, 0, show_drain, NULL, "take new clients again", NULL },
 	{ "segment remove", NULL, 0, NULL, run_segment_remove,
 	  "remove the tables of a stopped instance, with its sessions", NULL },
-	{ "token new", NULL, TAKES_TOKEN | TAKES_ROOM | TAKES_WATCH, NULL, run_token_new,
-	  "sign a token for the SFU's rooms; needs no control plane",
+	{ "user list", NULL, TAKES_REALM | TAKES_LIMIT, show_users, NULL,
+	  "users of the file, and all that have allocations", "[--realm R] [--limit N]" },
+	{ "user show", "NAME", TAKES_REALM, show_user, NULL, "one user, with its allocations",
+	  "[--realm R]" },
+	{ "user kill", "NAME", TAKES_REALM, show_user_killed, NULL,
+	  "end all allocations of a user now", "[--realm R]" },
+	{ "user add", "NAME", TAKES_REALM | TAKES_CONFIG, NULL, run_user_add,
+	  "add a user to Redis, or change its password, which is read from standard input",
+	  "[--realm R] [--config FILE]" },
+	{ "user remove", "NAME", TAKES_REALM | TAKES_CONFIG, NULL, run_user_remove,
+	  "remove a user from Redis", "[--realm R] [--config FILE]" },
+	{ "user key", "NAME", TAKES_REALM | TAKES_CONFIG, NULL, run_user_key,
+	  "the key of a password from standard input, for the file",
+	  "[--realm R] [--config FILE]" },
+	{ "credential new", NULL, TAKES_USER | TAKES_REALM | TAKES_LIFETIME | TAKES_CONFIG, NULL,
+	  run_credential_new,
+	  "a time-limited TURN credential, by the first of rest_secrets; needs no control plane",
+	  "[--user ID] [--lifetime 1d] [--realm R] [--config FILE]" },
+	{ "token new", NULL, TAKES_TOKEN | TAKES_ROOM | TAKES_WATCH | TAKES_LIFETIME | TAKES_CONFIG,
+	  NULL, run_token_new, "sign a token for the SFU's rooms; needs no control plane",
 	  "--room NAME [--publish] [--watch] [--participant NAME]\n"
 	  "                       [--lifetime 1h] [--config FILE]" },
 	{ "probe stun", "URL", TAKES_PROBE, NULL, run_probe_stun,
@@ -172,6 +193,7 @@ static json_t *make_args(const struct command *c)
 	set_text(args, "listener", c->listener);
 	set_text(args, "relayed", c->relayed);
 	set_text(args, "room", c->room);
+	set_text(args, "realm", c->realm);
 	if (c->channel) {
 		long long n = read_number(c->channel, 0xffff);
 
@@ -372,6 +394,7 @@ static const struct option long_options[] = {
 	{ "participant", required_argument, NULL, 'P' },
 	{ "lifetime", required_argument, NULL, 'L' },
 	{ "config", required_argument, NULL, 'C' },
+	{ "realm", required_argument, NULL, 'M' },
 	{ "publish", no_argument, NULL, 'O' },
 	{ "password", required_argument, NULL, 'W' },
 	{ "secret", required_argument, NULL, 'S' },
@@ -456,11 +479,15 @@ static int read_options(int argc, char **argv, struct command *c)
 			break;
 		case 'L':
 			c->lifetime = optarg;
-			given |= TAKES_TOKEN;
+			given |= TAKES_LIFETIME;
 			break;
 		case 'C':
 			c->config = optarg;
-			given |= TAKES_TOKEN;
+			given |= TAKES_CONFIG;
+			break;
+		case 'M':
+			c->realm = optarg;
+			given |= TAKES_REALM;
 			break;
 		case 'O':
 			c->may_publish = true;

@@ -26,6 +26,9 @@ void show_rooms(const json_t *result);   // show_sfu.c
 void show_sessions(const json_t *result);
 void show_session_killed(const json_t *result);
 void show_why(const json_t *result);
+void show_users(const json_t *result); // show_users.c
+void show_user(const json_t *result);
+void show_user_killed(const json_t *result);
 void show_config(const json_t *result); // show_config.c
 
 #endif

@@ -9,46 +9,15 @@
 
 #include "controlplane/config/config.h"
 #include "controlplane/ctl/command.h"
+#include "controlplane/ctl/lifetime.h"
 #include "controlplane/signaling/token.h"
 
-#define CONFIG_PATH    "/etc/turnpike/turnpike.yaml"
-#define LIFETIME_S     3600
-#define LIFETIME_MAX_S (10ll * 365 * 86400)
-
-// "3600", "90m", "12h", "30d"; -1 for anything else.
-static long long read_lifetime(const char *text)
-{
-	char *end;
-	long long n = strtoll(text, &end, 10), unit_s;
-
-	if (end == text || n <= 0 || n > LIFETIME_MAX_S)
-		return -1;
-	switch (*end) {
-	case '\0':
-	case 's':
-		unit_s = 1;
-		break;
-	case 'm':
-		unit_s = 60;
-		break;
-	case 'h':
-		unit_s = 3600;
-		break;
-	case 'd':
-		unit_s = 86400;
-		break;
-	default:
-		return -1;
-	}
-	if (*end != '\0' && end[1] != '\0')
-		return -1;
-	return n * unit_s <= LIFETIME_MAX_S ? n * unit_s : -1;
-}
+#define LIFETIME_S 3600
 
 // 0, or the exit code after a message.
 static int read_claims(const struct command *c, int64_t now_s, struct token_claims *out)
 {
-	long long lifetime_s = c->lifetime ? read_lifetime(c->lifetime) : LIFETIME_S;
+	long long lifetime_s = c->lifetime ? ctl_lifetime(c->lifetime) : LIFETIME_S;
 
 	memset(out, 0, sizeof(*out));
 	if (!c->room || (strcmp(c->room, "*") != 0 && !token_name_is_good(c->room)))
@@ -93,7 +62,7 @@ static void print(const struct command *c, const char *token, const struct token
 
 int run_token_new(const struct command *c)
 {
-	const char *path = c->config ? c->config : CONFIG_PATH;
+	const char *path = c->config ? c->config : CTL_CONFIG_PATH;
 	int64_t now_s = time(NULL);
 	struct token_claims claims;
 	struct config *config = NULL;

@@ -97,6 +97,17 @@ sleep 3
 relays 30 -u ninefingers -w realistic || die "the peer is allowed again: $(tail -n 5 "$scratch/uclient")"
 passed "rules about peers take effect within seconds, in their realm alone"
 
+# ---- the operators' verbs
+echo comedian | ctl user add edward --config "$run_dir/turnpike.yaml" >"$scratch/said" || die "user add failed"
+[[ $(redis GET "turn/realm/$realm/user/edward/key") == "$(key_of edward comedian)" ]] || die "user add: $(cat "$scratch/said")"
+relays 30 -u edward -w comedian || die "a user that was added: $(tail -n 5 "$scratch/uclient")"
+ctl user remove edward --config "$run_dir/turnpike.yaml" >/dev/null || die "user remove failed"
+relays_not -u edward -w comedian || die "a user that was removed still relays"
+ctl --json credential new --config "$run_dir/turnpike.yaml" --user caller >"$scratch/credential"
+relays 30 -u "$(jq -r .username "$scratch/credential")" -w "$(jq -r .password "$scratch/credential")" ||
+	die "a credential by a secret of Redis: $(tail -n 5 "$scratch/uclient")"
+passed "users are added and removed at once, and credentials are made with a secret of Redis"
+
 # ---- what subscribers are told
 peer_start
 probe_start told --user ninefingers --password realistic --clients 3 --rate 100
