@@ -16,8 +16,8 @@
 #define NANO          1000000000ull
 #define REFILL_NS_MAX (60 * NANO) // keeps elapsed time * rate within 64 bits
 
-// Bytes of answers that an idle prefix is given again, as the worker gives them.
-#define CREDIT_REFILL_PER_SEC 256
+// A prefix that was silent for so long begins anew, as with the worker (DP_SOURCE_FORGOTTEN_NS).
+#define CREDIT_FORGOTTEN_NS (10 * NANO)
 
 // Filled by the AF_XDP driver with one socket per queue; not pinned, so that it empties with its
 // owner.
@@ -70,10 +70,11 @@ source_bucket(const struct packet *p, const struct xdp_filter_settings *settings
 	}
 	elapsed_ns = now_ns - bucket->filled_at_ns;
 	if (elapsed_ns) {
+		if (elapsed_ns > CREDIT_FORGOTTEN_NS)
+			bucket->credit_nano = credit_nano;
 		if (elapsed_ns > REFILL_NS_MAX)
 			elapsed_ns = REFILL_NS_MAX;
 		bucket->tokens_nano += elapsed_ns * settings->rate_per_sec;
-		bucket->credit_nano += elapsed_ns * CREDIT_REFILL_PER_SEC;
 		bucket->filled_at_ns = now_ns;
 	}
 	if (bucket->tokens_nano > full_nano)

@@ -10,7 +10,7 @@
 #define MAX_FLOWS_MOST             8388608
 #define PUNT_PER_SEC               2000 // 50 clients behind one address that all allocate at once
 #define PUNT_BURST_PKTS            4000
-#define FILTER_ANSWER_CREDIT_BYTES 4096 // as the worker's
+#define FILTER_ANSWER_CREDIT_BYTES 512 // as the worker's
 #define FILTER_STUN_PER_SEC        20000
 #define PER_ALLOCATION             256
 #define PER_ALLOCATION_MOST        4096

@@ -115,7 +115,7 @@ Test(nat_discovery_section, credit_of_the_filters_answers)
 	struct config *c = parse(LISTENERS, "");
 
 	cr_assert_not_null(c, "%s", error);
-	cr_assert_eq(c->filter_answer_credit_bytes, 4096);
+	cr_assert_eq(c->filter_answer_credit_bytes, 512);
 	config_free(c);
 	c = parse(LISTENERS, "limits: {filter_answer_credit_bytes: 0}\n");
 	cr_assert_not_null(c, "%s", error);
