@@ -57,5 +57,11 @@ uclient "client to client, send indications" 4 100 "${password[@]}" -y -s "$TURN
 uclient "pairs of ports (EVEN-PORT, RESERVATION-TOKEN)" 4 50 -u "$TURN_USER" -w "$TURN_PASS" -e "$PEER_HOST" "$TURN_HOST"
 uclient "1200-byte messages" 2 100 "${password[@]}" -l 1200 -e "$PEER_HOST" "$TURN_HOST"
 uclients_wait
+uclient "both families (the draft of ADDITIONAL-ADDRESS-FAMILY)" 2 50 "${password[@]}" -Z -e "$PEER_HOST" "$TURN_HOST"
+uclient "both families, IPv6 peer" 2 50 "${password[@]}" -Z -e "$PEER_HOST6" "$TURN_HOST"
+uclient "both families, client to client, send indications" 4 50 "${password[@]}" -Z -s -y "$TURN_HOST"
+uclient "mobility" 2 50 "${password[@]}" -M -e "$PEER_HOST" "$TURN_HOST"
+uclient "mobility, send indications" 2 50 "${password[@]}" -M -s -e "$PEER_HOST" "$TURN_HOST"
+uclients_wait
 uclient "at once" 50 40 "${password[@]}" -e "$PEER_HOST" "$TURN_HOST"
 uclients_wait

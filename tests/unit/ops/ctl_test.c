@@ -251,6 +251,22 @@ Test(ctl, reload)
 	cr_expect_eq(e.config->quota_total, 7);
 }
 
+Test(ctl, drain_sends_new_clients_away_until_it_is_off)
+{
+	json_t *r = result("drain on", "");
+
+	cr_expect(json_is_true(json_object_get(r, "draining")));
+	cr_expect(turn_server_is_draining(e.turn));
+	json_decref(r);
+	r = result("status", "");
+	cr_expect(json_is_true(json_object_get(r, "draining")));
+	json_decref(r);
+	r = result("drain off", "");
+	cr_expect(json_is_false(json_object_get(r, "draining")));
+	cr_expect_not(turn_server_is_draining(e.turn));
+	json_decref(r);
+}
+
 // ---- over the socket
 
 static struct ctl_server *server;
