@@ -43,15 +43,7 @@ was=$(subject)
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=lab.turnpike \
 	-keyout "$scratch/key.pem" -out "$scratch/certificate.pem" 2>/dev/null
 new=$(openssl x509 -noout -fingerprint -sha256 -in "$scratch/certificate.pem")
-grep -q '^tls:' "$run_dir/turnpike.yaml" || die "the lab's configuration has no section tls"
-python3 - "$run_dir/turnpike.yaml" "$scratch" <<'PY'
-import re, sys
-path, scratch = sys.argv[1:]
-text = open(path).read()
-text = re.sub(r'^tls:.*\n(?:[ #].*\n)*',
-	f'tls:\n  certificate: {scratch}/certificate.pem\n  key: {scratch}/key.pem\n', text, flags=re.M)
-open(path, 'w').write(text)
-PY
+printf 'tls:\n  certificate: %s/certificate.pem\n  key: %s/key.pem\n' "$scratch" "$scratch" >>"$run_dir/turnpike.yaml"
 ctl reload
 wait_until 5 bash -c "[[ \$(timeout 5 nsenter --net=/run/netns/tp-client-$instance openssl s_client -connect $TURN_HOST:$TURN_TLS_PORT </dev/null 2>/dev/null |
 	openssl x509 -noout -fingerprint -sha256) == '$new' ]]" || die "the new certificate is not served: was $was, is $(subject)"
