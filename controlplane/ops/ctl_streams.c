@@ -3,7 +3,9 @@
 
 #include "controlplane/ops/ctl_request.h"
 #include "controlplane/ops/ctl_verbs.h"
+#include "controlplane/turn/dtls/dtls.h"
 #include "controlplane/turn/stream/listeners.h"
+#include "controlplane/turn/tcp_relay/sockets.h"
 
 static const char *const transports[SHM_TRANSPORT_COUNT] = { "udp", "tcp", "tls", "dtls" };
 
@@ -13,6 +15,21 @@ static void add(json_t *object, const char *format, const char *what, uint64_t n
 
 	snprintf(name, sizeof(name), format, what);
 	json_object_set_new(object, name, ctl_counter(n));
+}
+
+static void add_dtls(json_t *object, const struct turn_dtls_stats *d)
+{
+	add(object, "dtls_%s", "records_in", d->n_records_in);
+	add(object, "dtls_%s", "cookies", d->n_cookies);
+	add(object, "dtls_%s", "cookies_refused", d->n_cookies_refused);
+	add(object, "dtls_%s", "ignored", d->n_ignored);
+	add(object, "dtls_%s", "refused_handshakes", d->n_refused_handshakes);
+	add(object, "dtls_%s", "connected", d->n_connected);
+	add(object, "dtls_%s", "failed", d->n_failed);
+	add(object, "dtls_%s", "restarted", d->n_restarted);
+	add(object, "dtls_%s", "retransmits", d->n_retransmits);
+	add(object, "dtls_%s", "dropped_inject_full", d->n_dropped_inject_full);
+	add(object, "dtls_%s", "dropped_size", d->n_dropped_size);
 }
 
 json_t *ctl_stream_counters(const struct engine *e)
@@ -49,6 +66,11 @@ json_t *ctl_stream_counters(const struct engine *e)
 	add(object, "%s", "dropped_age", s->n_dropped_age);
 	add(object, "%s", "dropped_bytes", s->n_dropped_bytes);
 	add(object, "%s", "dropped_total_bytes", s->n_dropped_total_bytes);
+	if (e->dtls != NULL)
+		add_dtls(object, turn_dtls_stats(e->dtls));
+	for (uint32_t i = 0; i < TURN_TCP_COUNTER_COUNT && e->tcp_sockets != NULL; i++)
+		add(object, "tcp_relay_%s", turn_tcp_counter_name(i),
+		    turn_tcp_relay_counter(turn_tcp_sockets_relay(e->tcp_sockets), i));
 	return object;
 }
 
@@ -76,11 +98,12 @@ json_t *ctl_streams_object(const struct engine *e)
 	if (e->streams == NULL)
 		return json_null();
 	s = turn_streams_stats(e->streams);
-	return json_pack("{s:o, s:{s:I, s:I, s:I}, s:I, s:I}", "listeners",
-			 listeners_array(e->config), "open", "tcp",
-			 (json_int_t)s->n_open[SHM_TRANSPORT_TCP], "tls",
-			 (json_int_t)s->n_open[SHM_TRANSPORT_TLS], "dtls",
-			 (json_int_t)s->n_open[SHM_TRANSPORT_DTLS], "max",
-			 (json_int_t)e->config->streams.max_connections, "queued_bytes",
-			 (json_int_t)s->n_queued_bytes);
+	return json_pack(
+		"{s:o, s:{s:I, s:I, s:I}, s:I, s:I, s:I}", "listeners", listeners_array(e->config),
+		"open", "tcp", (json_int_t)s->n_open[SHM_TRANSPORT_TCP], "tls",
+		(json_int_t)s->n_open[SHM_TRANSPORT_TLS], "dtls",
+		(json_int_t)s->n_open[SHM_TRANSPORT_DTLS], "max",
+		(json_int_t)e->config->streams.max_connections, "queued_bytes",
+		(json_int_t)s->n_queued_bytes, "tcp_peers",
+		(json_int_t)turn_tcp_relay_n_connections(turn_tcp_sockets_relay(e->tcp_sockets)));
 }

@@ -19,7 +19,6 @@ uclient() {
 
 uclient "TCP relaying over TCP" -T -t "$TURN_HOST"
 uclient "TCP relaying over TLS" -T -t -S "$TURN_HOST"
-uclient "TCP relaying, peers that connect" -P -t "$TURN_HOST"
 uclient "TCP relaying over TCP, IPv6" -T -t -x "$TURN_HOST6"
 
 # probe NAME ARGUMENTS…
@@ -42,7 +41,12 @@ for i in 0 1 2; do
 	done <"$scratch/probe-${names[$i]}"
 done
 
-# Nothing is left of any of them: every port is free, and no descriptor but those that a fresh start has.
-wait_until 15 sh -c '[ "$("'"$build"'/controlplane/ctl/turnpikectl" --instance '"$instance"' --json allocations | tr -d " \n" | grep -c "\"id\"")" = 0 ]' ||
-	die "allocations are left: $(ctl allocations)"
+# Nothing is left of any of them.
+is_empty() {
+	ctl --json status | python3 -c 'import json, sys
+s = json.load(sys.stdin)
+s = s.get("result", s)
+sys.exit(s["allocations"]["live"] != 0 or s["streams"]["tcp_peers"] != 0)'
+}
+wait_until 15 is_empty || die "connections or allocations are left: $(ctl --json status)"
 passed "nothing is left"

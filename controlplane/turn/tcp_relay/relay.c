@@ -64,7 +64,8 @@ uint16_t turn_tcp_relay_check(const struct turn_tcp_relay *r, const struct turn_
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		if (stun_attr_find(&c->msg, refused[i], &a))
 			return 400;
-	return 0;
+	// Its connections cannot move to another control connection (RFC 8016 §4 knows UDP only).
+	return stun_attr_find(&c->msg, TURN_ATTR_MOBILITY_TICKET, &a) ? 405 : 0;
 }
 
 static struct ip_endpoint relayed_of(const struct turn_server *s, uint32_t allocation_idx)

@@ -274,6 +274,20 @@ Test(turn_tcp, rfc6062_5_1_attributes_of_udp_are_refused)
 	close_tcp(&t);
 }
 
+Test(turn_tcp, rfc8016_4_connections_do_not_move)
+{
+	struct rig_client c = tcp_client(1);
+	struct rig_request q;
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	begin_allocate(&q, &c);
+	stun_build_attr(&q.b, TURN_ATTR_MOBILITY_TICKET, "", 0);
+	cr_assert_eq(rig_send(&t.rig, &c, &q).code, 405);
+	cr_assert_eq(t.n_listening, 0);
+	close_tcp(&t);
+}
+
 Test(turn_tcp, rfc6062_5_1_no_port_to_listen_on_is_508)
 {
 	struct rig_client c = tcp_client(1);
