@@ -126,6 +126,9 @@ static void discovery_answer(const struct dp_packet *p, const struct ip_endpoint
 		out->to.port_be = asked.response_port_be;
 		out->earns_bytes /= RESPONSE_PORT_SHARE;
 	}
+	// A padded answer is never longer than its request, which therefore counts in full and not for 7/8.
+	if (asked.is_padded)
+		out->earns_bytes += (out->earns_bytes + 6) / 7;
 	out->from = addresses.origin;
 	out->n_bytes =
 		nat_discovery_build(&p->stun, &asked, &addresses, out->bytes, sizeof(out->bytes));

@@ -174,6 +174,27 @@ Test(nat_discovery, rfc5780_6_1_padding_is_answered_with_padding_in_fragments)
 	cr_assert_eq(ip_bytes, 8 + request_bytes, "as much as was sent, and no more");
 }
 
+// As long as it is no longer than its request, an answer may come to each of them.
+Test(nat_discovery, rfc5780_6_1_padded_requests_pay_for_their_answers)
+{
+	static uint8_t filler[1400];
+	uint64_t bytes_in = 0, bytes_out = 0;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 100; i++) {
+		struct stun_builder b = begin();
+
+		stun_build_attr(&b, STUN_ATTR_PADDING, filler, sizeof(filler));
+		bytes_in += send_to(CLIENT_V4, LISTEN_V4, &b);
+		while (receive(&out)) {
+			bytes_out += out.view.payload_bytes;
+			n++;
+		}
+	}
+	cr_assert_eq(n, 100);
+	cr_assert_leq(bytes_out, bytes_in);
+}
+
 Test(nat_discovery, rfc5780_6_1_padding_and_response_port_are_400)
 {
 	struct stun_builder b = begin();

@@ -138,6 +138,21 @@ size_t probe_request_build(const struct probe_request *r, const struct probe_cre
 	return stun_build_end(&b);
 }
 
+size_t probe_binding_build(uint32_t change, uint8_t transaction_id[12],
+			   uint8_t out[PROBE_BINDING_MAX])
+{
+	static const char software[] = "turnpikectl probe: finds out what this server does for its "
+				       "clients, at the wish of an operator";
+	struct stun_builder b;
+
+	RAND_bytes(transaction_id, 12);
+	stun_build_begin(&b, out, PROBE_BINDING_MAX, STUN_BINDING_REQUEST, transaction_id);
+	if (change != 0)
+		stun_build_u32(&b, STUN_ATTR_CHANGE_REQUEST, change);
+	stun_build_attr(&b, STUN_ATTR_SOFTWARE, software, sizeof(software) - 1);
+	return stun_build_end(&b);
+}
+
 bool probe_answer_verify(const struct probe_credentials *c, const struct stun_view *answer)
 {
 	uint8_t copy[PROBE_MESSAGE_MAX], tag[EVP_MAX_MD_SIZE];

@@ -43,6 +43,11 @@ struct probe_request {
 // Builds the message; with a nonce known it is signed. Its length, 0 when it did not fit.
 size_t probe_request_build(const struct probe_request *r, const struct probe_credentials *c,
 			   const uint8_t transaction_id[12], uint8_t *out, size_t out_bytes);
+// A Binding request, with CHANGE-REQUEST (RFC 5780) unless `change` is 0. It is long enough to be worth its answer to a server
+// that gives strangers no more bytes than they send. PROBE_BINDING_MAX bytes always suffice.
+#define PROBE_BINDING_MAX 160
+size_t probe_binding_build(uint32_t change, uint8_t transaction_id[12],
+			   uint8_t out[PROBE_BINDING_MAX]);
 // True when the answer's integrity is right by the algorithm chosen.
 bool probe_answer_verify(const struct probe_credentials *c, const struct stun_view *answer);
 // Code of an error answer; 0 when it has none.

@@ -2,7 +2,6 @@
 // has a second address. See probe.h.
 #include <errno.h>
 #include <netinet/in.h>
-#include <openssl/rand.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,15 +74,9 @@ static int bind_to(int fd, const struct ip_endpoint *to, uint32_t change, struct
 {
 	struct sockaddr_storage address;
 	socklen_t address_bytes = probe_sockaddr(to, &address);
-	uint8_t message[64], id[12];
-	struct stun_builder b;
-	size_t n;
+	uint8_t message[PROBE_BINDING_MAX], id[12];
+	size_t n = probe_binding_build(change, id, message);
 
-	RAND_bytes(id, sizeof(id));
-	stun_build_begin(&b, message, sizeof(message), STUN_BINDING_REQUEST, id);
-	if (change != 0)
-		stun_build_u32(&b, STUN_ATTR_CHANGE_REQUEST, change);
-	n = stun_build_end(&b);
 	for (uint32_t i = 0; i < TRIES; i++) {
 		uint64_t until_ns = probe_now_ns() + (TRY_FIRST_MS * 1000000ull << (i < 2 ? i : 2));
 

@@ -1,7 +1,6 @@
 // Is the server there, over each transport: Binding requests (RFC 8489 §12), their round trips, and the address that the
 // server sees. See probe.h.
 #include <errno.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,7 +85,7 @@ static bool answered(struct probe *p, const struct probe_link *l, const char *ch
 	json_object_set_new(values, "mapped", json_string(mapped_text));
 	json_object_set_new(values, "answers", json_integer(n));
 	probe_ok(&p->report, check, values,
-		 "%s over %s answers in %.2f ms (p50; p90 %.2f, max %.2f), sees us as %s%s",
+		 "%s over %s answers in %.3f ms (p50; p90 %.3f, max %.3f), sees us as %s%s",
 		 server_text, probe_transport_name(l->transport),
 		 json_number_value(json_object_get(values, "p50_ms")),
 		 json_number_value(json_object_get(values, "p90_ms")),
@@ -98,11 +97,10 @@ static bool answered(struct probe *p, const struct probe_link *l, const char *ch
 bool probe_reach(struct probe *p, enum probe_transport t, bool is_asked)
 {
 	static const char *const name[] = { "reach udp", "reach tcp", "reach tls", "reach dtls" };
-	uint8_t message[STUN_HEADER_BYTES], buffer[PROBE_MESSAGE_MAX], id[12];
+	uint8_t message[PROBE_BINDING_MAX], buffer[PROBE_MESSAGE_MAX], id[12];
 	uint64_t rtt_ns[N_BINDINGS];
 	struct probe_link link;
 	struct stun_view answer;
-	struct stun_builder b;
 	uint32_t n = 0;
 	char why[160] = "";
 	bool works;
@@ -114,10 +112,8 @@ bool probe_reach(struct probe *p, enum probe_transport t, bool is_asked)
 		return false;
 	}
 	while (n < N_BINDINGS) {
-		RAND_bytes(id, sizeof(id));
-		stun_build_begin(&b, message, sizeof(message), STUN_BINDING_REQUEST, id);
-		ret = probe_transact(&link, message, stun_build_end(&b), buffer, sizeof(buffer),
-				     &answer, &rtt_ns[n]);
+		ret = probe_transact(&link, message, probe_binding_build(0, id, message), buffer,
+				     sizeof(buffer), &answer, &rtt_ns[n]);
 		if (ret < 0)
 			break;
 		n++;

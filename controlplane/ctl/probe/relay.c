@@ -227,11 +227,10 @@ static int with_socket(struct probe *p, struct probe_allocation *a)
 	bool v4 = ip_address_is_v4(&a->relayed.address);
 	struct sockaddr_storage address, any = { .ss_family = v4 ? AF_INET : AF_INET6 };
 	struct far_end far = { .fd = socket(any.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0) };
-	uint8_t message[STUN_HEADER_BYTES], id[12], buffer[PROBE_MESSAGE_MAX];
+	uint8_t message[PROBE_BINDING_MAX], id[12], buffer[PROBE_MESSAGE_MAX];
 	socklen_t n = v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	struct probe_link binding = { .transport = PROBE_UDP, .fd = far.fd, .server = p->server };
 	struct ip_endpoint mapped;
-	struct stun_builder b;
 	struct stun_view answer;
 	struct stun_attr attr;
 	int ret;
@@ -247,10 +246,8 @@ static int with_socket(struct probe *p, struct probe_allocation *a)
 		ret = -errno;
 		goto out;
 	}
-	RAND_bytes(id, sizeof(id));
-	stun_build_begin(&b, message, sizeof(message), STUN_BINDING_REQUEST, id);
-	ret = probe_transact(&binding, message, stun_build_end(&b), buffer, sizeof(buffer), &answer,
-			     NULL);
+	ret = probe_transact(&binding, message, probe_binding_build(0, id, message), buffer,
+			     sizeof(buffer), &answer, NULL);
 	if (ret < 0)
 		goto out;
 	ret = -EBADMSG;

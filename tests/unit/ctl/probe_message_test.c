@@ -193,6 +193,29 @@ Test(probe_message, rfc8489_9_2_5_sha1_is_no_answer_to_sha256)
 	cr_assert_not(probe_answer_verify(&c, &m));
 }
 
+// The filter answers requests of at most 108 bytes of attributes, and an answer of it has at most 96 bytes over IPv4.
+Test(probe_message, rfc5780_a_binding_request_pays_for_its_answer)
+{
+	for (uint32_t change = 0; change < 8; change += 2) {
+		uint8_t out[PROBE_BINDING_MAX], first[12], transaction_id[12];
+		struct stun_view m;
+		struct stun_attr a;
+
+		probe_binding_build(change, first, out);
+		cr_assert_eq(stun_parse(out, probe_binding_build(change, transaction_id, out), &m),
+			     STUN_OK);
+		cr_assert_eq(m.type, STUN_BINDING_REQUEST);
+		cr_assert_arr_eq(m.transaction_id, transaction_id, 12);
+		cr_assert_arr_neq(transaction_id, first, 12);
+		cr_assert_eq(stun_attr_find(&m, STUN_ATTR_CHANGE_REQUEST, &a), change != 0);
+		if (change != 0)
+			cr_assert_eq(bytes_get_be32(a.value), change);
+		cr_assert_geq((28 + m.length_bytes) * 7 / 8, 96);
+		if (change == 0)
+			cr_assert_leq(m.length_bytes, 20 + 108);
+	}
+}
+
 Test(probe_message, requests_say_what_they_ask)
 {
 	struct probe_request r = { .type = TURN_CHANNEL_BIND_REQUEST,
