@@ -39,6 +39,7 @@ instance_config() {
 		limits:
 		  punt_per_source_per_second: 0
 		  filter_stun_per_source_per_second: 0
+		  filter_answer_credit_bytes: 0
 		memory_mb: $memory_mb
 		tables:
 		  max_allocations: $((flows + 64))
