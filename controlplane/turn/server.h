@@ -134,10 +134,6 @@ bool turn_server_expire(struct turn_server *s, uint64_t now_ns);
 // After a route change: turn_server_expire asks anew for the next hops of all flows.
 void turn_server_renew_next_hops(struct turn_server *s);
 
-// A stream is gone: its allocation ends, unless it may move.
-void turn_server_stream_closed(struct turn_server *s, uint32_t idx, uint32_t serial,
-			       uint64_t now_ns);
-
 // While draining, new allocations are sent to the alternate servers; those that are live go on.
 void turn_server_drain(struct turn_server *s, bool is_draining);
 bool turn_server_is_draining(const struct turn_server *s);
