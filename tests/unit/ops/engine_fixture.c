@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "controlplane/turn/state.h"
 #include "dataplane/contract/wire/challenge.h"
 #include "dataplane/contract/wire/stun.h"
 #include "dataplane/contract/wire/stun_numbers.h"
@@ -108,6 +109,13 @@ static void begin(struct message *m, uint16_t type)
 	stun_build_begin(&m->b, m->bytes, sizeof(m->bytes), type, id);
 }
 
+static uint32_t stream_idx;
+
+void fixture_use_stream(uint32_t idx)
+{
+	stream_idx = idx;
+}
+
 // Adds credentials, sends, returns the code.
 static int send_signed(struct engine *e, struct message *m, const char *client)
 {
@@ -120,16 +128,17 @@ static int send_signed(struct engine *e, struct message *m, const char *client)
 	struct ip_endpoint listener = fixture_endpoint(
 		ip_address_is_v4(&in.client.address) ? FIXTURE_LISTENER : "[fd00:18::2]:3478");
 	uint8_t answer[TURN_ANSWER_BYTES_MAX], key[16];
-	char nonce[CHALLENGE_NONCE_CHARS];
+	char nonce[CHALLENGE_NONCE_CHARS_MAX];
 	static const char secret[] = "lab:lab.turnpike:lab-secret";
-	size_t covered, n;
+	size_t covered, n, nonce_bytes;
 	uint8_t *tag;
 
-	challenge_nonce_write(e->tables.settings.challenge_secret, in.wall_ns, &in.client, 0,
-			      nonce);
+	nonce_bytes =
+		challenge_nonce_write(e->tables.settings.challenge_secret, in.wall_ns, &in.client,
+				      turn_challenge_features(&e->tables.settings), nonce);
 	stun_build_attr(&m->b, STUN_ATTR_USERNAME, FIXTURE_USER, strlen(FIXTURE_USER));
 	stun_build_attr(&m->b, STUN_ATTR_REALM, realm, (uint16_t)strlen(realm));
-	stun_build_attr(&m->b, STUN_ATTR_NONCE, nonce, sizeof(nonce));
+	stun_build_attr(&m->b, STUN_ATTR_NONCE, nonce, (uint16_t)nonce_bytes);
 	tag = stun_build_integrity(&m->b, STUN_ATTR_MESSAGE_INTEGRITY, 20, &covered);
 	cr_assert_not_null(tag);
 	EVP_Digest(secret, strlen(secret), key, NULL, EVP_md5(), NULL);
@@ -137,6 +146,13 @@ static int send_signed(struct engine *e, struct message *m, const char *client)
 	in.bytes = m->bytes;
 	in.len_bytes = stun_build_end(&m->b);
 	in.local_idx = (uint8_t)table_writer_local_find(&e->tables, &listener.address);
+	if (stream_idx != 0) {
+		in.transport = SHM_TRANSPORT_TLS;
+		in.stream.idx = in.stream.serial = stream_idx;
+		in.local_idx = SHM_LOCAL_STREAM;
+		in.local_port_be = 0;
+		in.l2_word = 0;
+	}
 	n = turn_server_handle(e->turn, &in, answer, sizeof(answer));
 	cr_assert(n >= 20, "no answer");
 	// Success responses have class 10: bit 8 of the type set, bit 4 clear.

@@ -16,6 +16,8 @@ void fixture_close(struct engine *e);
 void fixture_dataplane(struct engine *e, uint32_t phase, uint64_t heartbeat_ns);
 
 struct ip_endpoint fixture_endpoint(const char *text);
+// From now on requests come over TLS, on the stream of that idx; 0: over UDP again.
+void fixture_use_stream(uint32_t idx);
 // Each returns the code of the error answer, 0 for success.
 int fixture_allocate(struct engine *e, const char *client, bool is_v6);
 int fixture_refresh(struct engine *e, const char *client, uint32_t lifetime_s);

@@ -88,6 +88,21 @@ Test(explain, relayed_over_channel_and_indication)
 	cr_expect_str_eq(ask(ASK_CLIENT), "allocated");
 }
 
+Test(explain, a_client_on_a_connection_needs_no_next_hop)
+{
+	static const char client[] = "198.18.0.11:7000";
+	static const char question[] = "\"client\":\"198.18.0.11:7000\",\"peer\":\"" PEER "\"";
+
+	fixture_use_stream(3);
+	cr_assert_eq(fixture_allocate(&e, client, false), 0);
+	cr_expect_str_eq(ask(question), "no_permission");
+	cr_assert_eq(fixture_bind(&e, client, 0x4000, PEER), 0);
+	cr_expect_str_eq(ask(question), "relayed");
+	cr_expect_str_eq(ask("\"client\":\"198.18.0.11:7000\",\"channel\":16384"), "relayed");
+	turn_server_stream_closed(e.turn, 3, 3, engine_now_ns());
+	cr_expect_str_eq(ask(question), "allocation_disconnected");
+}
+
 Test(explain, relayed_seen_from_the_peer)
 {
 	char args[256], relayed[IP_ENDPOINT_TEXT_MAX];
