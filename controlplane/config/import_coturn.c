@@ -21,6 +21,11 @@ struct values {
 struct import {
 	struct values listening_ip, relay_ip, users, secrets, allowed, denied;
 	char *realm;
+	char *certificate, *key;
+	char *redis; // URL
+	bool redis_statistics;
+	unsigned tls_port, proxy_port, max_bps;
+	bool no_tls, no_dtls, no_tcp;
 	unsigned port, min_port, max_port, lifetime, user_quota, total_quota;
 	bool no_software;
 	struct import_report *report;
@@ -165,13 +170,70 @@ static void take_realm(struct import *im, const char *value)
 {
 	if (im->realm != NULL) {
 		leave(im, "realm",
-		      "one realm for each instance: start another instance for \"%.60s\"", value);
+		      "add \"%.60s\" under realms, with its users, and name it at a listener",
+		      value);
 		return;
 	}
 	im->realm = strdup(value);
 	if (im->realm == NULL)
 		im->failed = -ENOMEM;
 	im->report->n_taken++;
+}
+
+static void take_text(struct import *im, const char *option, char **to, const char *value)
+{
+	if (*to != NULL) {
+		leave(im, option, "given twice; the first one stands");
+		return;
+	}
+	*to = strdup(value);
+	if (*to == NULL)
+		im->failed = -ENOMEM;
+	im->report->n_taken++;
+}
+
+// "ip=127.0.0.1 dbname=0 user=u password=p port=6379 connect_timeout=30", or "host=…".
+static void take_redis(struct import *im, const char *option, const char *value)
+{
+	char text[TEXT_MAX], url[TEXT_MAX];
+	const char *host = "127.0.0.1", *port = "6379", *database = "0", *user = NULL;
+	bool has_password = false;
+	char *word, *rest = NULL;
+
+	snprintf(text, sizeof(text), "%s", value);
+	for (word = strtok_r(text, " \t", &rest); word != NULL;
+	     word = strtok_r(NULL, " \t", &rest)) {
+		char *equals = strchr(word, '=');
+
+		if (equals == NULL)
+			continue;
+		*equals = '\0';
+		if (strcmp(word, "ip") == 0 || strcmp(word, "host") == 0)
+			host = equals + 1;
+		else if (strcmp(word, "port") == 0)
+			port = equals + 1;
+		else if (strcmp(word, "dbname") == 0)
+			database = equals + 1;
+		else if (strcmp(word, "user") == 0)
+			user = equals + 1;
+		else if (strcmp(word, "password") == 0)
+			has_password = true;
+	}
+	snprintf(url, sizeof(url),
+		 strchr(host, ':') ? "redis://[%.255s]:%.16s/%.16s" : "redis://%.255s:%.16s/%.16s",
+		 host, port, database);
+	if (im->redis != NULL && strcmp(im->redis, url) != 0)
+		leave(im, option, "users and statistics have one Redis in common, redis: url");
+	else if (im->redis == NULL)
+		take_text(im, option, &im->redis, url);
+	else
+		im->report->n_taken++;
+	if (has_password)
+		leave(im, option,
+		      "put its password into a file and name that as redis: password_file");
+	if (user != NULL)
+		leave(im, option, "name its user \"%.60s\" as redis: user", user);
+	explicit_bzero(text, sizeof(text));
 }
 
 // ---- options without
@@ -199,10 +261,6 @@ static const char *const needless[] = {
 	"mobility",
 	"mobility-off",
 	"secure-stun-off",
-	"no-tls",
-	"no-dtls",
-	"no-tcp",
-	"no-tcp-relay",
 	"keep-address-family-off",
 	"check-origin-consistency",
 	"relay-threads",
@@ -216,15 +274,18 @@ static const struct {
 } unsupported[] = {
 	{ "external-ip", "Turnpike answers with the addresses that its port carries: give the host "
 			 "the public address" },
-	{ "tls-listening-port", "there is no TLS listener yet" },
-	{ "cert", "there is no TLS listener yet" },
-	{ "pkey", "there is no TLS listener yet" },
-	{ "cipher-list", "there is no TLS listener yet" },
-	{ "dh-file", "there is no TLS listener yet" },
-	{ "tcp-proxy-port", "there is no TCP listener yet" },
-	{ "redis-userdb",
-	  "there is no Redis user store yet: users and rest_secrets stand in the file" },
-	{ "redis-statsdb", "figures are read with turnpikectl stats --json" },
+	{ "cipher-list",
+	  "the ciphers are OpenSSL's of TLS 1.2 and 1.3: tls: min_version narrows them" },
+	{ "dh-file", "key exchange is by elliptic curves alone" },
+	{ "pkey-pwd", "the key must stand in its file without a passphrase" },
+	{ "CA-file", "clients prove themselves by TURN credentials, not by certificates" },
+	{ "no-udp", "UDP is always taken: leave its port out of the firewall" },
+	{ "no-udp-relay", "UDP is always relayed" },
+	{ "no-tcp-relay", "TCP relaying (RFC 6062) is off unless tcp_relay opens it" },
+	{ "aux-server", "add it under listeners" },
+	{ "alt-listening-port", "nat_discovery: names the second address and port (RFC 5780)" },
+	{ "alt-tls-listening-port", "add it under listeners with transport: tls" },
+	{ "secret-key-file", "users of a database are not read" },
 	{ "userdb", "users stand in the file: list them with turnadmin -l" },
 	{ "psql-userdb", "users stand in the file: list them with turnadmin -l" },
 	{ "mysql-userdb", "users stand in the file: list them with turnadmin -l" },
@@ -234,7 +295,8 @@ static const struct {
 	{ "alternate-server", "name the servers under alternate_servers" },
 	{ "max-bps", "set limits: bytes_per_second_per_allocation" },
 	{ "bps-capacity", "there is no limit of bytes per second of all clients together" },
-	{ "oauth", "there is no OAuth (RFC 7635) yet" },
+	{ "oauth", "set oauth: server_name, and its keys there or in Redis" },
+	{ "server-name", "oauth: server_name" },
 	{ "prometheus", "figures are read with turnpikectl stats --json" },
 	{ "web-admin", "Turnpike has no web page for administration: turnpikectl does it" },
 	{ "listening-device", "ports: names the interface" },
@@ -272,6 +334,27 @@ static void take(struct import *im, char *option, char *value)
 		take_peers(im, option, &im->allowed, value);
 	} else if (strcmp(option, "denied-peer-ip") == 0) {
 		take_peers(im, option, &im->denied, value);
+	} else if (strcmp(option, "tls-listening-port") == 0) {
+		im->tls_port = number(im, option, value, 65535);
+	} else if (strcmp(option, "tcp-proxy-port") == 0) {
+		im->proxy_port = number(im, option, value, 65535);
+	} else if (strcmp(option, "max-bps") == 0) {
+		im->max_bps = number(im, option, value, UINT32_MAX);
+	} else if (strcmp(option, "cert") == 0) {
+		take_text(im, option, &im->certificate, value);
+	} else if (strcmp(option, "pkey") == 0) {
+		take_text(im, option, &im->key, value);
+	} else if (strcmp(option, "redis-userdb") == 0) {
+		take_redis(im, option, value);
+	} else if (strcmp(option, "redis-statsdb") == 0) {
+		take_redis(im, option, value);
+		im->redis_statistics = true;
+	} else if (strcmp(option, "no-tls") == 0 || strcmp(option, "no-dtls") == 0 ||
+		   strcmp(option, "no-tcp") == 0) {
+		*(strcmp(option, "no-tls") == 0    ? &im->no_tls
+		  : strcmp(option, "no-dtls") == 0 ? &im->no_dtls
+						   : &im->no_tcp) = true;
+		im->report->n_taken++;
 	} else if (strcmp(option, "no-software-attribute") == 0) {
 		im->no_software = true;
 		im->report->n_taken++;
@@ -361,11 +444,37 @@ static void put_users(FILE *out, const struct values *users)
 	}
 }
 
+static bool has_tls(const struct import *im)
+{
+	return im->certificate != NULL && im->key != NULL && !im->no_tls;
+}
+
+static void put_listener(FILE *out, const char *address, unsigned port, const char *rest)
+{
+	fputs("  - address: ", out);
+	put_text(out, address, strlen(address));
+	fprintf(out, "\n    port: %u\n%s", port, rest);
+}
+
+// coturn takes UDP and TCP on one port, and TLS on another once it has a certificate.
+static void put_listeners(FILE *out, const struct import *im, const char *address)
+{
+	unsigned port = im->port != 0 ? im->port : 3478;
+
+	put_listener(out, address, port, "");
+	if (!im->no_tcp)
+		put_listener(out, address, port, "    transport: tcp\n");
+	if (has_tls(im))
+		put_listener(out, address, im->tls_port != 0 ? im->tls_port : 5349,
+			     "    transport: tls\n");
+	if (im->proxy_port != 0)
+		put_listener(out, address, im->proxy_port,
+			     "    transport: tcp\n    proxy_protocol: true\n");
+}
+
 static void write_yaml(const struct import *im, const char *interface, FILE *out)
 {
 	const struct values *relays = im->relay_ip.n > 0 ? &im->relay_ip : &im->listening_ip;
-
-	const unsigned port = im->port != 0 ? im->port : 3478;
 
 	fputs("realm: ", out);
 	put_text(out, im->realm, strlen(im->realm));
@@ -377,13 +486,17 @@ static void write_yaml(const struct import *im, const char *interface, FILE *out
 		      "host.\n",
 		      out);
 	fputs("listeners:\n", out);
-	for (unsigned i = 0; i < im->listening_ip.n; i++) {
-		fputs("  - address: ", out);
-		put_text(out, im->listening_ip.value[i], strlen(im->listening_ip.value[i]));
-		fprintf(out, "\n    port: %u\n", port);
-	}
+	for (unsigned i = 0; i < im->listening_ip.n; i++)
+		put_listeners(out, im, im->listening_ip.value[i]);
 	if (im->listening_ip.n == 0)
-		fprintf(out, "  - address: 203.0.113.10\n    port: %u\n", port);
+		put_listeners(out, im, "203.0.113.10");
+	if (has_tls(im)) {
+		fputs("tls:\n  certificate: ", out);
+		put_text(out, im->certificate, strlen(im->certificate));
+		fputs("\n  key: ", out);
+		put_text(out, im->key, strlen(im->key));
+		fprintf(out, "\n  dtls: %s\n", im->no_dtls ? "false" : "true");
+	}
 	fputs("relay:\n", out);
 	if (relays->n > 0)
 		put_list(out, "  ", "addresses", relays);
@@ -395,6 +508,13 @@ static void write_yaml(const struct import *im, const char *interface, FILE *out
 		fprintf(out, "  max_port: %u\n", im->max_port);
 	put_users(out, &im->users);
 	put_list(out, "", "rest_secrets", &im->secrets);
+	if (im->redis != NULL) {
+		fputs("redis:\n  url: ", out);
+		put_text(out, im->redis, strlen(im->redis));
+		fprintf(out, "\n%s", im->redis_statistics ? "  statistics: true\n" : "");
+	}
+	if (im->max_bps != 0)
+		fprintf(out, "limits:\n  bytes_per_second_per_allocation: %u\n", im->max_bps);
 	if (im->lifetime != 0)
 		fprintf(out, "lifetime_max_seconds: %u\n", im->lifetime);
 	if (im->user_quota != 0 || im->total_quota != 0)
@@ -445,12 +565,11 @@ int import_coturn(FILE *in, const char *interface, FILE *out, struct import_repo
 	} else if (im->realm == NULL) {
 		ret = -EINVAL;
 		snprintf(error, error_bytes, "the file sets no realm; add realm=NAME to it");
-	} else if (im->users.n == 0 && im->secrets.n == 0) {
+	} else if (im->users.n == 0 && im->secrets.n == 0 && im->redis == NULL) {
 		ret = -EINVAL;
 		snprintf(error, error_bytes,
-			 "the file has neither user= nor static-auth-secret=, and Turnpike relays "
-			 "for "
-			 "nobody without credentials");
+			 "the file has neither user=, static-auth-secret= nor redis-userdb=, and "
+			 "Turnpike relays for nobody without credentials");
 	} else {
 		write_yaml(im, interface != NULL ? interface : "eth0", out);
 	}
@@ -458,6 +577,9 @@ int import_coturn(FILE *in, const char *interface, FILE *out, struct import_repo
 		explicit_bzero(line, room);
 	free(line);
 	free(im->realm);
+	free(im->certificate);
+	free(im->key);
+	free(im->redis);
 	values_free(&im->listening_ip);
 	values_free(&im->relay_ip);
 	values_free(&im->users);

@@ -79,6 +79,64 @@ Test(import_coturn, our_reader_takes_what_comes_out)
 	free(yaml);
 }
 
+Test(import_coturn, streams_certificates_limits_and_redis)
+{
+	char *yaml =
+		import("realm=r\nlistening-ip=192.0.2.1\n"
+		       "tls-listening-port=443\ncert=/etc/turn/cert.pem\npkey=/etc/turn/key.pem\n"
+		       "tcp-proxy-port=5555\nno-dtls\nmax-bps=500000\nmobility\n"
+		       "redis-userdb=\"ip=192.0.2.9 dbname=2 port=6380 connect_timeout=30\"\n"
+		       "redis-statsdb=\"ip=192.0.2.9 dbname=2 port=6380\"\n");
+	struct config *c;
+
+	cr_assert_not_null(yaml, "%s", error);
+	cr_assert_eq(report.n_leftovers, 0, "%s", report.leftover[0].why);
+	c = read_back(yaml);
+	cr_expect_eq(c->n_listeners, 1);
+	cr_assert_eq(c->n_stream_listeners, 3);
+	cr_expect(c->stream_listeners[0].takes_plain && !c->stream_listeners[0].takes_tls);
+	cr_expect_eq(c->stream_listeners[1].endpoint.port_be, __builtin_bswap16(443));
+	cr_expect(c->stream_listeners[1].takes_tls);
+	cr_expect_eq(c->stream_listeners[2].endpoint.port_be, __builtin_bswap16(5555));
+	cr_expect(c->stream_listeners[2].has_proxy_header);
+	cr_expect_str_eq(c->tls.certificate, "/etc/turn/cert.pem");
+	cr_expect_not(c->tls.takes_dtls);
+	cr_expect(c->redis.is_enabled);
+	cr_expect_str_eq(c->redis.host, "192.0.2.9");
+	cr_expect_eq(c->redis.port, 6380);
+	cr_expect_eq(c->redis.database, 2);
+	cr_expect(c->redis.publishes_statistics);
+	config_free(c);
+	free(yaml);
+}
+
+Test(import_coturn, without_a_certificate_there_is_no_tls_and_no_tcp_where_it_is_off)
+{
+	char *yaml = import("realm=r\nuser=a:b\nlistening-ip=192.0.2.1\nno-tcp\n");
+	struct config *c = read_back(yaml);
+
+	cr_expect_eq(c->n_listeners, 1);
+	cr_expect_eq(c->n_stream_listeners, 0);
+	config_free(c);
+	free(yaml);
+}
+
+Test(import_coturn, a_password_of_redis_is_not_written_out)
+{
+	char *yaml = import("realm=r\nlistening-ip=192.0.2.1\n"
+			    "redis-userdb=host=redis.example user=turn password=open-sesame\n"
+			    "redis-statsdb=ip=192.0.2.9\n");
+
+	cr_assert_not_null(yaml, "%s", error);
+	cr_expect_null(strstr(yaml, "open-sesame"));
+	cr_expect_not_null(strstr(yaml, "redis://redis.example:6379/0"));
+	cr_expect_eq(report.n_leftovers, 3); // password, user, another server for statistics
+	for (unsigned i = 0; i < report.n_leftovers; i++)
+		cr_expect_null(strstr(report.leftover[i].why, "open-sesame"));
+	config_free(read_back(yaml));
+	free(yaml);
+}
+
 Test(import_coturn, ranges_of_peers_become_prefixes)
 {
 	char *yaml = import("realm=r\nuser=a:b\nlistening-ip=192.0.2.1\n"
