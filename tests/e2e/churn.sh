@@ -1,0 +1,55 @@
+#!/bin/bash
+# Clients over UDP, TCP and TLS come and go, some of them without a word, on few relayed ports: CHURN_SECONDS (30, or 600 for a
+# long look). Afterwards no allocation, port or memory is missing.
+. "$(dirname "$0")/lab_session.bash"
+seconds=${CHURN_SECONDS:-30}
+lab_session_start
+peer_start
+
+resident_kb() { awk '/^RssAnon/ { print $2 }' "/proc/$(pid_of "$1")/status"; }
+free_ports() { ctl --json status | jq -c '[.relay.addresses[].free_ports]'; }
+
+# round N: everybody once. The last clients are killed, and an operator ends what they leave.
+n_allocations=0
+round() {
+	local transport port
+	for transport in udp tcp tls; do
+		port=$TURN_PORT
+		[[ $transport != tls ]] || port=$TURN_TLS_PORT
+		probe_start "$transport" --server "$TURN_HOST:$port" --transport $transport --clients 40 --rate 2000
+		n_allocations=$((n_allocations + 40))
+	done
+	sleep 0.5
+	for transport in udp tcp tls; do
+		probe_quit "$transport"
+		expect_quietly "$transport" '.lost == 0 and .bad == 0'
+	done
+	lab exec client -- "$relay_probe" client --server "$TURN_HOST:$TURN_PORT" --peer "$PEER_HOST:5000" --user "$TURN_USER" \
+		--password "$TURN_PASS" --clients 20 --rate 100 >"$scratch/silent" 2>/dev/null < <(sleep 30) &
+	silent=$!
+	wait_until 10 grep -q ready "$scratch/silent" || die "the silent ones do not get in"
+	kill -KILL "$silent" 2>/dev/null || true
+	wait "$silent" 2>/dev/null || true
+	n_allocations=$((n_allocations + 20))
+	ctl user kill "$TURN_USER" >/dev/null
+}
+expect_quietly() { jq -e "$2" >/dev/null <<<"$answer" || die "$1: not ($2) in $answer"; }
+
+round
+round
+ports=$(free_ports)
+controlplane_kb=$(resident_kb controlplane)
+dataplane_kb=$(resident_kb dataplane)
+deadline=$((SECONDS + seconds))
+while ((SECONDS < deadline)); do round; done
+wait_until 10 bash -c "'$build/controlplane/ctl/turnpikectl' --instance $instance --json status |
+	jq -e '.allocations.live == 0'" || die "allocations are left: $(ctl allocations | head)"
+passed "$n_allocations allocations came and went, none is left"
+[[ $(free_ports) == "$ports" ]] || die "free ports: $ports, then $(free_ports)"
+passed "as many relayed ports are free as before: $ports"
+grown=$(($(resident_kb controlplane) - controlplane_kb))
+((grown <= 1024)) || die "the control plane grew by $grown KiB from $controlplane_kb"
+passed "the control plane grew by $grown KiB from $controlplane_kb"
+grown=$(($(resident_kb dataplane) - dataplane_kb))
+((grown <= 1024)) || die "the dataplane grew by $grown KiB from $dataplane_kb"
+passed "the dataplane grew by $grown KiB from $dataplane_kb"
