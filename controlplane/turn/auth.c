@@ -16,7 +16,9 @@
 #define SHA1_TAG_BYTES       20
 #define SHA256_TAG_BYTES_MIN 16 // RFC 8489 §14.6
 #define USERHASH_BYTES       32
-#define NS_PER_S             1000000000ull
+// coturn signs with so much of a token's key, as if it were of MD5; RFC 7635 means all of it.
+#define COTURN_TOKEN_KEY_BYTES 16
+#define NS_PER_S               1000000000ull
 
 static_assert(TURN_AUTH_KEY_BYTES_MAX == SHM_KEY_MAX && TURN_OAUTH_MAC_KEY_MAX <= SHM_KEY_MAX,
 	      "allocations keep their owner's key");
@@ -247,6 +249,9 @@ static enum turn_auth_verdict by_token(const struct check *c, const struct stun_
 				&grant)) {
 	case TURN_STORE_FOUND:
 		verdict = prove(c, grant.key, grant.key_bytes, out);
+		if (verdict != TURN_AUTH_OK && grant.key_bytes > COTURN_TOKEN_KEY_BYTES &&
+		    c->hash == TURN_HASH_SHA1)
+			verdict = prove(c, grant.key, COTURN_TOKEN_KEY_BYTES, out);
 		OPENSSL_cleanse(grant.key, sizeof(grant.key));
 		if (verdict == TURN_AUTH_OK) {
 			out->signing |= TURN_SIGNED_TOKEN;

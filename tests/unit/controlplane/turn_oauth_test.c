@@ -45,9 +45,10 @@ struct grant {
 	uint16_t mac_key_bytes;
 	int64_t age_s;
 	uint32_t lifetime_s;
+	int signs_bytes; // of the key; 0 = all
 };
 
-static const struct grant good = { keys[0], 32, SERVER_NAME, 20, 0, 1200 };
+static const struct grant good = { keys[0], 32, SERVER_NAME, 20, 0, 1200, 0 };
 
 // Seals as an authorization server does. Returns the token's length.
 static size_t seal(const struct grant *g, const void *block, int block_bytes, uint8_t out[256])
@@ -111,7 +112,8 @@ static struct rig_answer send_by(struct rig_client *c, uint16_t type, const char
 	stun_build_attr(&q.b, STUN_ATTR_REALM, RIG_REALM, sizeof(RIG_REALM) - 1);
 	stun_build_attr(&q.b, STUN_ATTR_NONCE, c->nonce, (uint16_t)strlen(c->nonce));
 	tag = stun_build_integrity(&q.b, STUN_ATTR_MESSAGE_INTEGRITY, 20, &covered);
-	HMAC(EVP_sha1(), mac_key, g->mac_key_bytes, q.b.w.base, covered, tag, NULL);
+	HMAC(EVP_sha1(), mac_key, g->signs_bytes != 0 ? g->signs_bytes : g->mac_key_bytes,
+	     q.b.w.base, covered, tag, NULL);
 	return rig_send_bytes(&r, c, q.bytes, stun_build_end(&q.b));
 }
 
@@ -134,12 +136,24 @@ static struct rig_client client_at(uint16_t port)
 
 Test(turn_oauth, rfc7635_4_1_tokens_of_both_algorithms_open_an_allocation)
 {
-	static const struct grant small = { keys[1], 16, SERVER_NAME, 32, 0, 1200 };
+	static const struct grant small = { keys[1], 16, SERVER_NAME, 32, 0, 1200, 0 };
 	struct rig_client c = client_at(1), d = client_at(2);
 
 	cr_assert_eq(send_token(&c, TURN_ALLOCATE_REQUEST, "north", &good).code, 0);
 	cr_assert_eq(send_token(&d, TURN_ALLOCATE_REQUEST, "union", &small).code, 0);
 	cr_assert_eq(turn_server_counter(r.engine.turn, TURN_COUNTER_KEY_TOKEN), 2);
+}
+
+Test(turn_oauth, coturns_client_signs_with_16_bytes_of_the_key)
+{
+	struct rig_client c = client_at(1), d = client_at(2);
+	struct grant g = good;
+
+	g.signs_bytes = 16;
+	cr_assert_eq(send_token(&c, TURN_ALLOCATE_REQUEST, "north", &g).code, 0);
+	cr_assert_eq(send_by(&c, TURN_CREATE_PERMISSION_REQUEST, "north", &g, NULL, 0).code, 0);
+	g.signs_bytes = 15;
+	cr_assert_eq(send_token(&d, TURN_ALLOCATE_REQUEST, "north", &g).code, 401);
 }
 
 Test(turn_oauth, rfc7635_4_1_bad_tokens_get_401)
@@ -196,7 +210,7 @@ Test(turn_oauth, rfc7635_4_2_an_allocation_does_not_outlive_its_token)
 	cr_assert_eq(a.code, 0);
 	cr_assert_leq(rig_get_u32(&a, TURN_ATTR_LIFETIME), 66);
 	// With one there is, sealed by another key too.
-	struct grant next = { keys[1], 16, SERVER_NAME, 20, 0, 1000 };
+	struct grant next = { keys[1], 16, SERVER_NAME, 20, 0, 1000, 0 };
 	a = send_token(&c, TURN_REFRESH_REQUEST, "union", &next);
 	cr_assert_eq(a.code, 0);
 	cr_assert_geq(rig_get_u32(&a, TURN_ATTR_LIFETIME), 999);
