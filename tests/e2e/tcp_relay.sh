@@ -50,3 +50,9 @@ sys.exit(s["allocations"]["live"] != 0 or s["streams"]["tcp_peers"] != 0)'
 }
 wait_until 15 is_empty || die "connections or allocations are left: $(ctl --json status)"
 passed "nothing is left"
+
+# The limit of an allocation holds its connections up, and loses nothing.
+printf 'limits: {bytes_per_second_per_allocation: 400000}\n' >>"$run_dir/turnpike.yaml"
+ctl reload >/dev/null
+probe rate -r 400000 "$TURN_HOST" "$TURN_PORT" "$client4" || die "limit: $(cat "$scratch/probe-rate")"
+passed "limit: $(sed 's/^ok - //' "$scratch/probe-rate")"

@@ -1,6 +1,7 @@
 // TCP relaying (RFC 6062) seen from both of its ends: a client of TCP or TLS, and peers that are sockets of this process
 // too. Prints a line for everything that holds, and ends with 1 at the first thing that does not. One thread.
-//   tcp_relay_probe [-S] [-6] SERVER PORT OWN_ADDRESS USER PASSWORD
+//   tcp_relay_probe [-S] [-6] [-r BYTES_PER_SECOND] SERVER PORT OWN_ADDRESS USER PASSWORD
+// With -r: nothing but that data goes as fast as that and no faster.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,7 @@ struct control {
 };
 
 static bool is_tls, is_v6;
+static uint32_t bulk_bytes = BULK_BYTES;
 static struct ip_endpoint server;
 static struct ip_address own;
 static const char *user, *password;
@@ -483,7 +485,7 @@ static void flow_fill(struct flow *f)
 	int64_t moved_at_ms = now_ms();
 
 	while (now_ms() - moved_at_ms < 1000) {
-		if (flow_send(f, BULK_BYTES))
+		if (flow_send(f, bulk_bytes))
 			moved_at_ms = now_ms();
 		else
 			usleep(2000);
@@ -494,13 +496,13 @@ static void flows_finish(struct flow *a, struct flow *b)
 {
 	int64_t moved_at_ms = now_ms();
 
-	while (a->n_received < BULK_BYTES || b->n_received < BULK_BYTES) {
-		bool has_moved = flow_send(a, BULK_BYTES);
+	while (a->n_received < bulk_bytes || b->n_received < bulk_bytes) {
+		bool has_moved = flow_send(a, bulk_bytes);
 
-		has_moved |= flow_send(b, BULK_BYTES);
-		if (a->n_received < BULK_BYTES)
+		has_moved |= flow_send(b, bulk_bytes);
+		if (a->n_received < bulk_bytes)
 			has_moved |= flow_receive(a);
-		if (b->n_received < BULK_BYTES)
+		if (b->n_received < bulk_bytes)
 			has_moved |= flow_receive(b);
 		if (has_moved)
 			moved_at_ms = now_ms();
@@ -528,7 +530,7 @@ static void test_bulk(struct control *c)
 	block(&client, false);
 	block(&peer, false);
 	flows_finish(&up, &down);
-	printf("ok - %u bytes both ways at once\n", BULK_BYTES);
+	printf("ok - %u bytes both ways at once\n", bulk_bytes);
 	block(&client, true);
 	block(&peer, true);
 	// The end follows behind the last byte, not before it.
@@ -564,7 +566,7 @@ static void test_slow_readers(struct control *c)
 	if (up.n_sent > HELD_BYTES_MAX || down.n_sent > HELD_BYTES_MAX)
 		die("%u and %u bytes went to readers that do not read", up.n_sent, down.n_sent);
 	flows_finish(&up, &down);
-	if (up.n_received != BULK_BYTES || down.n_received != BULK_BYTES)
+	if (up.n_received != bulk_bytes || down.n_received != bulk_bytes)
 		die("%u and %u bytes came", up.n_received, down.n_received);
 	printf("ok - slow readers slow the sender down, and every byte comes\n");
 	close_end(&client);
@@ -658,6 +660,30 @@ static void test_end(struct control *c)
 	printf("ok - connections end with the allocation\n");
 }
 
+// Bursts and what buffers hold come at once, so a little more than three seconds' worth must take three.
+static int test_rate(uint32_t bytes_per_s)
+{
+	struct end client, peer;
+	struct flow up = { .from = &client, .to = &peer, .seed = 5 };
+	struct flow down = { .from = &peer, .to = &client, .seed = 6 };
+	struct control c;
+	int64_t since_ms, took_ms;
+
+	allocate(&c);
+	join_by_connect(&c, &client, &peer);
+	block(&client, false);
+	block(&peer, false);
+	bulk_bytes = bytes_per_s * 3 + bytes_per_s / 5;
+	since_ms = now_ms();
+	flows_finish(&up, &down);
+	took_ms = now_ms() - since_ms;
+	if (took_ms < 2900 || took_ms > 6000)
+		die("%u bytes took %ld ms", bulk_bytes, (long)took_ms);
+	printf("ok - %u bytes both ways at %u bytes per second took %ld ms\n", bulk_bytes,
+	       bytes_per_s, (long)took_ms);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct control c, waiting;
@@ -665,12 +691,13 @@ int main(int argc, char **argv)
 	int listening, option;
 	int64_t since_ms, waited_ms;
 	struct end peer, client;
-	uint32_t id;
+	uint32_t id, bytes_per_s = 0;
 	uint16_t code;
 
 	signal(SIGPIPE, SIG_IGN);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((option = getopt(argc, argv, "S6")) != -1) {
+	while ((option = getopt(argc, argv, "S6r:")) != -1) {
+		bytes_per_s = option == 'r' ? (uint32_t)atoi(optarg) : bytes_per_s;
 		is_tls |= option == 'S';
 		is_v6 |= option == '6';
 	}
@@ -684,6 +711,9 @@ int main(int argc, char **argv)
 	context = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_mode(context,
 			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+
+	if (bytes_per_s > 0)
+		return test_rate(bytes_per_s);
 
 	// Waits for its ConnectionBind while the others run.
 	allocate(&waiting);

@@ -201,6 +201,8 @@ static void on_closed(void *arg, struct turn_stream *s, enum turn_stream_close_r
 	bool has_left = bufferevent_get_enabled(p->buffer) & EV_WRITE;
 
 	p->stream = NULL;
+	// The group may go with its allocation, before this is gone.
+	bufferevent_remove_from_rate_limit_group(p->buffer);
 	if (p->connection != 0) {
 		p->sockets->peer[p->connection] = NULL;
 		turn_tcp_relay_closed(p->sockets->relay, p->connection);
@@ -219,7 +221,8 @@ static const struct turn_stream_pipe pipe_calls = {
 	.closed = on_closed,
 };
 
-int turn_tcp_pipe_join(struct turn_tcp_peer *p, struct turn_stream *s)
+int turn_tcp_pipe_join(struct turn_tcp_peer *p, struct turn_stream *s,
+		       struct bufferevent_rate_limit_group *rate)
 {
 	int ret;
 
@@ -234,6 +237,8 @@ int turn_tcp_pipe_join(struct turn_tcp_peer *p, struct turn_stream *s)
 		p->buffer = NULL;
 		return ret;
 	}
+	if (rate != NULL)
+		bufferevent_add_to_rate_limit_group(p->buffer, rate);
 	p->fd = -1;
 	p->stream = s;
 	bufferevent_disable(p->buffer, EV_READ | EV_WRITE);

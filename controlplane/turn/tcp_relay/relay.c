@@ -110,11 +110,11 @@ void turn_tcp_relay_end(struct turn_tcp_relay *r, uint32_t allocation_idx)
 	    r->listening[record->relay_idx][record->relay_port_be] != allocation_idx)
 		return;
 	r->listening[record->relay_idx][record->relay_port_be] = 0;
-	r->io.unlisten(r->io.arg, allocation_idx);
 	while ((connection = r->connections.owner[allocation_idx].first) != 0) {
 		turn_tcp_forget(r, connection);
 		r->io.close(r->io.arg, connection);
 	}
+	r->io.unlisten(r->io.arg, allocation_idx);
 }
 
 uint16_t turn_tcp_relay_may_connect(const struct turn_tcp_relay *r, uint32_t allocation_idx,
@@ -216,6 +216,16 @@ void turn_tcp_relay_expire(struct turn_tcp_relay *r, uint64_t now_ns)
 }
 
 // ---- for operators
+
+uint32_t turn_tcp_relay_bytes_per_s(const struct turn_tcp_relay *r, uint32_t allocation_idx)
+{
+	const struct shm_limit *l = &r->server->tables->limits[allocation_idx];
+
+	if (l->bytes_per_s == 0 ||
+	    (l->user_bytes_per_s != 0 && l->user_bytes_per_s < l->bytes_per_s))
+		return l->user_bytes_per_s;
+	return l->bytes_per_s;
+}
 
 uint32_t turn_tcp_relay_allocation(const struct turn_tcp_relay *r, uint32_t connection)
 {

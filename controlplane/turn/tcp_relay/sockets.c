@@ -11,8 +11,9 @@
 #include "controlplane/turn/tcp_relay/connections.h"
 #include "controlplane/turn/tcp_relay/sockets_private.h"
 
-#define BACKLOG      64
-#define ACCEPT_BATCH 16
+#define BACKLOG          64
+#define ACCEPT_BATCH     16
+#define RATE_TICKS_PER_S 20
 
 static uint64_t now_ns(void)
 {
@@ -91,9 +92,28 @@ static void listener_free(struct turn_tcp_listener *l)
 {
 	if (l->event != NULL)
 		event_free(l->event);
+	if (l->rate != NULL)
+		bufferevent_rate_limit_group_free(l->rate);
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l);
+}
+
+// The limits of the dataplane's relaying, kept by holding the sender up instead of by loss.
+static int limit_rate(struct turn_tcp_listener *l, uint32_t bytes_per_s)
+{
+	const struct timeval tick = { .tv_usec = 1000000 / RATE_TICKS_PER_S };
+	struct ev_token_bucket_cfg *cfg;
+	size_t per_tick = bytes_per_s / RATE_TICKS_PER_S + 1;
+
+	if (bytes_per_s == 0)
+		return 0;
+	cfg = ev_token_bucket_cfg_new(per_tick, per_tick * 2, per_tick, per_tick * 2, &tick);
+	if (cfg == NULL)
+		return -ENOMEM;
+	l->rate = bufferevent_rate_limit_group_new(l->sockets->base, cfg);
+	ev_token_bucket_cfg_free(cfg);
+	return l->rate != NULL ? 0 : -ENOMEM;
 }
 
 static int io_listen(void *arg, uint32_t allocation_idx, const struct ip_endpoint *relayed)
@@ -116,7 +136,8 @@ static int io_listen(void *arg, uint32_t allocation_idx, const struct ip_endpoin
 		goto fail;
 	}
 	l->event = event_new(k->base, l->fd, EV_READ | EV_PERSIST, on_listener, l);
-	if (l->event == NULL || event_add(l->event, NULL) < 0)
+	if (l->event == NULL || event_add(l->event, NULL) < 0 ||
+	    limit_rate(l, turn_tcp_relay_bytes_per_s(k->relay, allocation_idx)) < 0)
 		goto fail;
 	k->listener[allocation_idx] = l;
 	return 0;
@@ -201,7 +222,9 @@ static int io_join(void *arg, uint32_t connection, uint32_t stream_idx, uint32_t
 
 	if (s == NULL || k->peer[connection] == NULL)
 		return -ENOENT;
-	return turn_tcp_pipe_join(k->peer[connection], s);
+	return turn_tcp_pipe_join(
+		k->peer[connection], s,
+		k->listener[turn_tcp_relay_allocation(k->relay, connection)]->rate);
 }
 
 static void io_close(void *arg, uint32_t connection)

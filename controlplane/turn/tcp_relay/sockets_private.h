@@ -12,6 +12,7 @@
 struct turn_tcp_listener {
 	struct turn_tcp_sockets *sockets;
 	struct event *event;
+	struct bufferevent_rate_limit_group *rate; // of its connections; NULL = no limit
 	uint32_t allocation_idx;
 	int fd;
 };
@@ -54,8 +55,9 @@ bool turn_tcp_sockaddr_get(const struct sockaddr_storage *ss, struct ip_endpoint
 // ---- pipe.c
 
 struct turn_tcp_peer *turn_tcp_peer_new(struct turn_tcp_sockets *k, int fd, uint32_t connection);
-// Joins a peer with a stream: data flows once the stream starts. 0 or -errno.
-int turn_tcp_pipe_join(struct turn_tcp_peer *p, struct turn_stream *s);
+// Joins a peer with a stream: data flows once the stream starts, no faster than `rate` (NULL: no limit). 0 or -errno.
+int turn_tcp_pipe_join(struct turn_tcp_peer *p, struct turn_stream *s,
+		       struct bufferevent_rate_limit_group *rate);
 // The relay knows it no more. What came from the client before goes out still.
 void turn_tcp_peer_end(struct turn_tcp_peer *p);
 void turn_tcp_peer_free(struct turn_tcp_peer *p);

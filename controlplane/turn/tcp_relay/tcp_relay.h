@@ -81,6 +81,8 @@ void turn_tcp_relay_moved(struct turn_tcp_relay *r, uint32_t connection, uint64_
 // is about to connect. 0, or the code of the error.
 uint16_t turn_tcp_relay_may_connect(const struct turn_tcp_relay *r, uint32_t allocation_idx,
 				    const struct ip_endpoint *peer);
+// What all connections of an allocation may carry in each direction, by its limit and its user's; 0 = no limit.
+uint32_t turn_tcp_relay_bytes_per_s(const struct turn_tcp_relay *r, uint32_t allocation_idx);
 uint32_t turn_tcp_relay_allocation(const struct turn_tcp_relay *r, uint32_t connection);
 
 // ---- hooks of turn_server; `r` may be NULL
