@@ -328,14 +328,13 @@ Test(stun, an_honest_client_behind_a_flooded_prefix_gets_in)
 	uint32_t n_failed = 0;
 
 	for (uint32_t client = 0; client < 50; client++) {
-		bool answered = false;
+		uint32_t k = 0;
 
-		for (uint32_t k = 0; k < 7 && !answered; k++) {
+		do {
 			for (uint32_t i = 0; i < 10 + k * client % 13; i++)
 				allocate_from("192.0.2.10:777");
-			answered = allocate_from("192.0.2.10:2000");
-		}
-		n_failed += !answered;
+		} while (!allocate_from("192.0.2.10:2000") && ++k < 7);
+		n_failed += k == 7;
 	}
 	cr_assert_leq(n_failed, 1);
 }
@@ -344,11 +343,10 @@ Test(stun, an_honest_client_behind_a_flooded_prefix_gets_in)
 // much where there is more to say than a short realm.
 Test(stun, a_request_too_short_for_its_answer_gets_none)
 {
-	struct stun_builder b;
+	struct stun_builder b = begin(TURN_ALLOCATE_REQUEST);
 
 	settings.flags |= SHM_SETTINGS_F_SHA256;
 	settings_publish();
-	b = begin(TURN_ALLOCATE_REQUEST);
 	send_message(CLIENT_V4, &b);
 	expect_only(DP_DROP_CHALLENGE_SIZE);
 	expect_nothing_sent();
@@ -366,7 +364,6 @@ Test(stun, rfc8489_9_2_4_challenges_offer_password_algorithms_and_take_their_non
 	b = begin(TURN_ALLOCATE_REQUEST);
 	stun_build_u32(&b, TURN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
 	send_message(CLIENT_V4, &b);
-	expect_only(DP_COUNTER_CHALLENGE);
 	m = expect_answer(CLIENT_V4, TURN_ALLOCATE_REQUEST | STUN_CLASS_ERROR);
 	cr_assert(stun_attr_find(&m, STUN_ATTR_PASSWORD_ALGORITHMS, &a));
 	cr_assert(challenge_algorithms_match(a.value, a.length_bytes));
