@@ -309,7 +309,6 @@ Test(stun, unauthenticated_source_gets_no_more_than_it_sent)
 	nonce_get(OTHER_V4, nonce);
 }
 
-// True: it was answered.
 static bool allocate_from(const char *from)
 {
 	struct stun_builder b = begin(TURN_ALLOCATE_REQUEST);
@@ -339,8 +338,7 @@ Test(stun, an_honest_client_behind_a_flooded_prefix_gets_in)
 	cr_assert_leq(n_failed, 1);
 }
 
-// A header alone is no Allocate that a client would send: its answer would weigh more than 1.9 times as
-// much where there is more to say than a short realm.
+// A header alone is no Allocate that a client would send, and its answer weighs over 1.9 times as much.
 Test(stun, a_request_too_short_for_its_answer_gets_none)
 {
 	struct stun_builder b = begin(TURN_ALLOCATE_REQUEST);
@@ -364,6 +362,7 @@ Test(stun, rfc8489_9_2_4_challenges_offer_password_algorithms_and_take_their_non
 	b = begin(TURN_ALLOCATE_REQUEST);
 	stun_build_u32(&b, TURN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
 	send_message(CLIENT_V4, &b);
+	expect_only(DP_COUNTER_CHALLENGE);
 	m = expect_answer(CLIENT_V4, TURN_ALLOCATE_REQUEST | STUN_CLASS_ERROR);
 	cr_assert(stun_attr_find(&m, STUN_ATTR_PASSWORD_ALGORITHMS, &a));
 	cr_assert(challenge_algorithms_match(a.value, a.length_bytes));
