@@ -1,13 +1,23 @@
 // ConnectionBind (RFC 6062 §5.4): a client's new connection becomes the data connection of a peer's.
 // Control plane's loop thread.
+#include <openssl/crypto.h>
+
 #include "controlplane/turn/tcp_relay/relay_private.h"
 
-// The credentials are those of the allocation.
+// The credentials are those of the allocation. Access tokens are told apart by their keys: the username is the same for all
+// clients of an authorization server.
 static bool is_owner(const struct turn_call *c, const struct shm_allocation *record)
 {
-	return record->realm_idx == c->in->realm_idx &&
-	       record->username_bytes == c->identity.username_bytes &&
-	       memcmp(record->username, c->identity.username, record->username_bytes) == 0;
+	const struct turn_identity *id = &c->identity;
+
+	if (record->realm_idx != c->in->realm_idx ||
+	    ((record->integrity ^ id->signing) & TURN_SIGNED_TOKEN) != 0)
+		return false;
+	if (id->signing & TURN_SIGNED_TOKEN)
+		return record->key_bytes == id->key_bytes &&
+		       CRYPTO_memcmp(record->key, id->key, id->key_bytes) == 0;
+	return record->username_bytes == id->username_bytes &&
+	       memcmp(record->username, id->username, id->username_bytes) == 0;
 }
 
 size_t turn_tcp_relay_bind(struct turn_tcp_relay *r, struct turn_call *c)

@@ -6,12 +6,14 @@
 
 #include "controlplane/turn/oauth_token.h"
 #include "controlplane/turn/server.h"
+#include "controlplane/turn/tcp_relay/tcp_relay.h"
 #include "tests/unit/controlplane/turn_rig.h"
 #include "tests/unit/wire/guarded.h"
 
 #define SERVER_NAME "turn.example.org"
 
 static struct rig r;
+static uint32_t connection_id; // of the last Connect
 static const uint8_t mac_key[32] = "a key that the client has too..";
 static uint8_t keys[2][32] = { "the key of north, 256 bits long", "the key of union" };
 
@@ -101,10 +103,13 @@ static struct rig_answer send_by(struct rig_client *c, uint16_t type, const char
 	}
 	rig_begin(&q, c, type);
 	if (type == TURN_ALLOCATE_REQUEST)
-		rig_add_u32(&q, TURN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
+		rig_add_u32(&q, TURN_ATTR_REQUESTED_TRANSPORT,
+			    c->transport == SHM_TRANSPORT_TCP ? 6u << 24 : 17u << 24);
+	if (type == TURN_CONNECTION_BIND_REQUEST)
+		rig_add_u32(&q, TURN_ATTR_CONNECTION_ID, connection_id);
 	if (type == TURN_REFRESH_REQUEST)
 		rig_add_u32(&q, TURN_ATTR_LIFETIME, 3000);
-	if (type == TURN_CREATE_PERMISSION_REQUEST)
+	if (type == TURN_CREATE_PERMISSION_REQUEST || type == TURN_CONNECT_REQUEST)
 		rig_add_peer(&q, "9.9.9.9:1");
 	if (token != NULL)
 		stun_build_attr(&q.b, STUN_ATTR_ACCESS_TOKEN, token, (uint16_t)token_bytes);
@@ -289,4 +294,75 @@ Test(turn_oauth, cve_2026_43994_a_sealed_block_with_lying_lengths_gets_401)
 		cr_assert_eq(send_by(&c, TURN_ALLOCATE_REQUEST, "north", &good, token, n).code,
 			     401);
 	}
+}
+
+// ---- TCP relaying
+
+static uint32_t connecting;
+
+static int io_listen(void *arg, uint32_t allocation_idx, const struct ip_endpoint *relayed)
+{
+	return 0;
+}
+
+static void io_unlisten(void *arg, uint32_t allocation_idx)
+{
+}
+
+static int io_connect(void *arg, uint32_t connection, const struct ip_endpoint *relayed,
+		      const struct ip_endpoint *peer)
+{
+	connecting = connection;
+	return 0;
+}
+
+static int io_join(void *arg, uint32_t connection, uint32_t stream_idx, uint32_t stream_serial)
+{
+	return 0;
+}
+
+static void io_close(void *arg, uint32_t connection)
+{
+}
+
+static void io_send(void *arg, uint32_t stream_idx, uint32_t stream_serial, const uint8_t *message,
+		    size_t n_bytes)
+{
+	struct stun_attr a;
+	struct stun_view v;
+
+	cr_assert_eq(stun_parse(message, n_bytes, &v), STUN_OK);
+	cr_assert(stun_attr_find(&v, TURN_ATTR_CONNECTION_ID, &a));
+	connection_id = bytes_get_be32(a.value);
+}
+
+static struct rig_client stream_at(uint32_t stream_idx)
+{
+	struct rig_client c = client_at((uint16_t)stream_idx);
+
+	c.transport = SHM_TRANSPORT_TCP;
+	c.stream_idx = stream_idx;
+	c.stream_serial = 1;
+	return c;
+}
+
+// All clients of an authorization server have the same username.
+Test(turn_oauth, rfc6062_5_4_the_key_of_the_token_tells_whose_connection_it_is)
+{
+	const struct turn_tcp_limits limits = { .connections = 4, .per_allocation = 4 };
+	const struct turn_tcp_io io = { NULL,    io_listen, io_unlisten, io_connect,
+					io_join, io_close,  io_send };
+	struct rig_client c = stream_at(1), other = stream_at(2), data = stream_at(3);
+	struct grant another_key = good;
+	struct turn_tcp_relay *relay;
+
+	another_key.mac_key_bytes = 32;
+	cr_assert_eq(turn_tcp_relay_new(r.engine.turn, &io, &limits, &relay), 0);
+	cr_assert_eq(send_token(&c, TURN_ALLOCATE_REQUEST, "north", &good).code, 0);
+	cr_assert_eq(send_token(&c, TURN_CONNECT_REQUEST, "north", &good).length_bytes, 0);
+	turn_tcp_relay_connected(relay, connecting, r.now_ns);
+	cr_assert_eq(send_token(&other, TURN_CONNECTION_BIND_REQUEST, "north", &another_key).code,
+		     441);
+	cr_assert_eq(send_token(&data, TURN_CONNECTION_BIND_REQUEST, "north", &good).code, 0);
+	turn_tcp_relay_free(relay);
 }
