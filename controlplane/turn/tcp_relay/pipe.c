@@ -12,6 +12,8 @@
 #define READ_BYTES_MAX (64u << 10)
 // A peer takes what is left for it within this, or loses it.
 #define LINGER_S 10
+// So many at once: none of them counts as a connection any more, and each may hold some hundred KiB.
+#define LINGERING_MAX 1024
 
 // ---- life
 
@@ -47,8 +49,10 @@ void turn_tcp_peer_free(struct turn_tcp_peer *p)
 		p->next->prev = p->prev;
 	if (p->connecting != NULL)
 		event_free(p->connecting);
-	if (p->timer != NULL)
+	if (p->timer != NULL) {
+		k->n_lingering--;
 		event_free(p->timer);
+	}
 	if (p->buffer != NULL)
 		bufferevent_free(p->buffer);
 	if (p->fd >= 0)
@@ -92,8 +96,14 @@ static void linger(struct turn_tcp_peer *p)
 {
 	const struct timeval patience = { .tv_sec = LINGER_S };
 
-	p->timer = event_new(p->sockets->base, -1, 0, on_left_too_long, p);
-	if (p->timer == NULL || event_add(p->timer, &patience) < 0) {
+	if (p->sockets->n_lingering < LINGERING_MAX)
+		p->timer = event_new(p->sockets->base, -1, 0, on_left_too_long, p);
+	if (p->timer == NULL) {
+		turn_tcp_peer_free(p);
+		return;
+	}
+	p->sockets->n_lingering++;
+	if (event_add(p->timer, &patience) < 0) {
 		turn_tcp_peer_free(p);
 		return;
 	}

@@ -37,9 +37,11 @@ struct turn_tcp_sockets {
 	struct event_base *base;
 	struct turn_streams *streams;
 	struct turn_tcp_relay *relay;
+	struct next_hops *hops;
 	struct turn_tcp_listener **listener; // by allocation
 	struct turn_tcp_peer **peer;         // by connection
 	struct turn_tcp_peer *peers;         // all, also those that only send what is left
+	uint32_t n_lingering;                // of those that only send what is left
 	int spare_fd; // given up for a moment to refuse a connection where descriptors run out
 };
 
