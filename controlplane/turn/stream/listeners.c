@@ -150,11 +150,15 @@ static int start_one(struct turn_listener *l, char *error, size_t error_bytes)
 	return 0;
 }
 
-static void raise_descriptor_limit(uint32_t n_connections)
+static void raise_descriptor_limit(const struct config *config)
 {
+	uint32_t n_connections = config->streams.max_connections;
 	rlim_t wanted = (rlim_t)n_connections + DESCRIPTORS_OTHER;
 	struct rlimit limit;
 
+	// RFC 6062: each of them may have an allocation that listens, and beside them there are peers.
+	if (config->tcp_relay.is_enabled)
+		wanted += (rlim_t)n_connections + config->tcp_relay.max_connections;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
 		return;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
@@ -204,7 +208,7 @@ int turn_listeners_new(const struct config *config, const char *state_dir, struc
 	if (ret < 0)
 		goto fail;
 	if (config->n_stream_listeners > 0)
-		raise_descriptor_limit(config->streams.max_connections);
+		raise_descriptor_limit(config);
 	for (uint32_t i = 0; i < config->n_stream_listeners; i++) {
 		l->one[i].all = l;
 		l->one[i].config = config->stream_listeners[i];
