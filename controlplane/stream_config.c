@@ -50,8 +50,8 @@ int stream_config_start(struct engine *e, char *error, size_t error_bytes)
 		ret = start_dtls(e, error, error_bytes);
 	if (ret < 0 || !e->config->tcp_relay.is_enabled)
 		return ret;
-	ret = turn_tcp_sockets_new(e->base, e->turn, e->streams, e->tables.n_allocations_max,
-				   &limits, &e->tcp_sockets);
+	ret = turn_tcp_sockets_new(e->base, e->turn, e->streams, e->hops,
+				   e->tables.n_allocations_max, &limits, &e->tcp_sockets);
 	if (ret < 0)
 		snprintf(error, error_bytes, "out of memory");
 	return ret;

@@ -118,6 +118,7 @@ static void recheck(struct turn_server *s, uint32_t idx)
 {
 	turn_limits_apply(s, idx);
 	turn_peers_recheck(s, idx);
+	turn_tcp_relay_recheck(s->tcp_relay, idx);
 }
 
 void turn_server_reload(struct turn_server *s, const struct config *config, struct turn_auth *auth)

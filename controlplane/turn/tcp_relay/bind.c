@@ -41,6 +41,8 @@ size_t turn_tcp_relay_bind(struct turn_tcp_relay *r, struct turn_call *c)
 		return turn_answer_error(c, 400);
 	if (!is_owner(c, turn_record(c->server, t->allocation_idx)))
 		return turn_answer_error(c, 441);
+	if (turn_tcp_peer_code(r, t->allocation_idx, &t->peer.address) != 0)
+		return turn_answer_error(c, 403);
 	if (r->io.join(r->io.arg, connection, c->in->stream.idx, c->in->stream.serial) < 0)
 		return turn_answer_error(c, 508);
 	turn_tcp_connection_set(&r->connections, connection, TURN_TCP_BOUND, 0);

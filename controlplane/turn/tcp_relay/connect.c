@@ -67,6 +67,7 @@ size_t turn_tcp_relay_connect(struct turn_tcp_relay *r, struct turn_call *c)
 	const struct shm_allocation *record;
 	uint32_t connection;
 	uint16_t code = connect_check(r, c, &peer);
+	int ret;
 
 	if (code != 0)
 		return turn_answer_error(c, code);
@@ -84,10 +85,11 @@ size_t turn_tcp_relay_connect(struct turn_tcp_relay *r, struct turn_call *c)
 	record = turn_record(c->server, c->allocation_idx);
 	relayed.address = turn_local_address(c->server, record->relay_idx);
 	relayed.port_be = record->relay_port_be;
-	if (r->io.connect(r->io.arg, connection, &relayed, &peer) < 0) {
+	ret = r->io.connect(r->io.arg, connection, &relayed, &peer);
+	if (ret < 0) {
 		turn_tcp_forget(r, connection);
 		r->counter[TURN_TCP_COUNTER_FAILED]++;
-		return turn_answer_error(c, 447);
+		return turn_answer_error(c, ret == -EACCES ? 403 : 447);
 	}
 	return 0;
 }

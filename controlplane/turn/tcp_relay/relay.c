@@ -117,6 +117,29 @@ void turn_tcp_relay_end(struct turn_tcp_relay *r, uint32_t allocation_idx)
 	r->io.unlisten(r->io.arg, allocation_idx);
 }
 
+uint16_t turn_tcp_peer_code(const struct turn_tcp_relay *r, uint32_t allocation_idx,
+			    const struct ip_address *peer)
+{
+	const struct shm_allocation *record = turn_record(r->server, allocation_idx);
+
+	return turn_server_peer_verdict(r->server, record->realm_idx, record->relay_idx, peer).code;
+}
+
+// The allocation that has a relayed transport address, 0 for none.
+static uint32_t listening_at(const struct turn_tcp_relay *r, const struct ip_endpoint *at)
+{
+	int local_idx = table_writer_local_find(r->server->tables, &at->address);
+
+	return local_idx >= 0 && r->listening[local_idx] != NULL
+		       ? r->listening[local_idx][at->port_be]
+		       : 0;
+}
+
+bool turn_tcp_relay_is_relayed(const struct turn_tcp_relay *r, const struct ip_endpoint *at)
+{
+	return listening_at(r, at) != 0;
+}
+
 uint16_t turn_tcp_relay_may_connect(const struct turn_tcp_relay *r, uint32_t allocation_idx,
 				    const struct ip_endpoint *peer)
 {
@@ -124,17 +147,34 @@ uint16_t turn_tcp_relay_may_connect(const struct turn_tcp_relay *r, uint32_t all
 	const struct shm_allocation *record = turn_record(s, allocation_idx);
 	struct turn_peer_verdict v =
 		turn_server_peer_verdict(s, record->realm_idx, record->relay_idx, &peer->address);
-	uint32_t other = 0;
-	int local_idx;
+	uint32_t other;
 
 	if (v.code != 0 || !v.is_hairpin)
 		return v.code;
 	// Of our own addresses nothing may be reached but the relayed transport address of another allocation:
 	// whatever else listens there is not for clients.
-	local_idx = table_writer_local_find(s->tables, &peer->address);
-	if (local_idx >= 0 && r->listening[local_idx] != NULL)
-		other = r->listening[local_idx][peer->port_be];
+	other = listening_at(r, peer);
 	return other == 0 || other == allocation_idx ? 403 : 0;
+}
+
+void turn_tcp_relay_recheck(struct turn_tcp_relay *r, uint32_t allocation_idx)
+{
+	uint32_t connection, next;
+
+	if (r == NULL)
+		return;
+	for (connection = r->connections.owner[allocation_idx].first; connection != 0;
+	     connection = next) {
+		const struct turn_tcp_connection *t = &r->connections.slot[connection];
+
+		next = t->next;
+		// One that is being made is looked at when it is bound.
+		if (t->state == TURN_TCP_CONNECTING ||
+		    turn_tcp_peer_code(r, allocation_idx, &t->peer.address) == 0)
+			continue;
+		turn_tcp_forget(r, connection);
+		r->io.close(r->io.arg, connection);
+	}
 }
 
 // ---- what happens on sockets

@@ -17,6 +17,9 @@ struct turn_tcp_relay {
 
 // Takes a connection out of the table, and its unanswered Connect with it; nothing is closed or said.
 void turn_tcp_forget(struct turn_tcp_relay *r, uint32_t connection);
+// What policy says of a peer: 0, or the code of the error.
+uint16_t turn_tcp_peer_code(const struct turn_tcp_relay *r, uint32_t allocation_idx,
+			    const struct ip_address *peer);
 // Frees and wipes a Connect that was kept; NULL is fine.
 void turn_tcp_request_free(struct turn_tcp_request *q);
 

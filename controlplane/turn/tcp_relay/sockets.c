@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/net/next_hop.h"
 #include "controlplane/turn/tcp_relay/connections.h"
 #include "controlplane/turn/tcp_relay/sockets_private.h"
 
@@ -176,6 +177,16 @@ static void on_connected(evutil_socket_t fd, short what, void *arg)
 	turn_tcp_relay_failed(k->relay, connection, now_ns());
 }
 
+// Unlike what workers send, the kernel's own connections to this host never leave it: no filter on the way would keep them
+// from what listens on addresses that the configuration does not name.
+static bool stays_on_host(struct turn_tcp_sockets *k, const struct ip_address *peer)
+{
+	struct next_hop_info info;
+
+	next_hop_explain(k->hops, peer, &info);
+	return info.state == NEXT_HOP_LOCAL;
+}
+
 static int io_connect(void *arg, uint32_t connection, const struct ip_endpoint *relayed,
 		      const struct ip_endpoint *peer)
 {
@@ -189,7 +200,8 @@ static int io_connect(void *arg, uint32_t connection, const struct ip_endpoint *
 	// Policy once more, about the very address that the kernel is about to get.
 	if (!turn_tcp_sockaddr_get(&ss, &final) ||
 	    turn_tcp_relay_may_connect(k->relay, turn_tcp_relay_allocation(k->relay, connection),
-				       &final) != 0)
+				       &final) != 0 ||
+	    (stays_on_host(k, &final.address) && !turn_tcp_relay_is_relayed(k->relay, &final)))
 		return -EACCES;
 	fd = turn_tcp_socket_bound(relayed);
 	if (fd < 0)
@@ -249,8 +261,9 @@ static void io_send(void *arg, uint32_t stream_idx, uint32_t stream_serial, cons
 // ---- life
 
 int turn_tcp_sockets_new(struct event_base *base, struct turn_server *server,
-			 struct turn_streams *streams, uint32_t n_allocations,
-			 const struct turn_tcp_limits *limits, struct turn_tcp_sockets **out)
+			 struct turn_streams *streams, struct next_hops *hops,
+			 uint32_t n_allocations, const struct turn_tcp_limits *limits,
+			 struct turn_tcp_sockets **out)
 {
 	struct turn_tcp_sockets *k = calloc(1, sizeof(*k));
 	const struct turn_tcp_io io = {
@@ -268,6 +281,7 @@ int turn_tcp_sockets_new(struct event_base *base, struct turn_server *server,
 		return -ENOMEM;
 	k->base = base;
 	k->streams = streams;
+	k->hops = hops;
 	k->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	k->listener = calloc((size_t)n_allocations + 1, sizeof(*k->listener));
 	k->peer = calloc((size_t)TURN_TCP_CONNECTIONS_MOST + 1, sizeof(struct turn_tcp_peer *));

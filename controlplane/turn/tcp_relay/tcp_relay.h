@@ -23,7 +23,7 @@ struct turn_tcp_io {
 	int (*listen)(void *arg, uint32_t allocation_idx, const struct ip_endpoint *relayed);
 	void (*unlisten)(void *arg, uint32_t allocation_idx);
 	// Begins to connect from the relayed transport address. 0: turn_tcp_relay_connected or _failed will
-	// follow; or -errno.
+	// follow; or -errno, -EACCES: not allowed.
 	int (*connect)(void *arg, uint32_t connection, const struct ip_endpoint *relayed,
 		       const struct ip_endpoint *peer);
 	// Joins the connection with a client's stream, once the answer that is being made is sent on it. 0 or
@@ -81,6 +81,8 @@ void turn_tcp_relay_moved(struct turn_tcp_relay *r, uint32_t connection, uint64_
 // is about to connect. 0, or the code of the error.
 uint16_t turn_tcp_relay_may_connect(const struct turn_tcp_relay *r, uint32_t allocation_idx,
 				    const struct ip_endpoint *peer);
+// Whether an allocation has that relayed transport address.
+bool turn_tcp_relay_is_relayed(const struct turn_tcp_relay *r, const struct ip_endpoint *at);
 // What all connections of an allocation may carry in each direction, by its limit and its user's; 0 = no limit.
 uint32_t turn_tcp_relay_bytes_per_s(const struct turn_tcp_relay *r, uint32_t allocation_idx);
 uint32_t turn_tcp_relay_allocation(const struct turn_tcp_relay *r, uint32_t connection);
@@ -93,6 +95,8 @@ uint16_t turn_tcp_relay_check(const struct turn_tcp_relay *r, const struct turn_
 int turn_tcp_relay_begin(struct turn_tcp_relay *r, uint32_t allocation_idx);
 // It ends: so do its connections.
 void turn_tcp_relay_end(struct turn_tcp_relay *r, uint32_t allocation_idx);
+// Policy has changed: connections with peers that it denies now end. Ends no allocation.
+void turn_tcp_relay_recheck(struct turn_tcp_relay *r, uint32_t allocation_idx);
 void turn_tcp_relay_expire(struct turn_tcp_relay *r, uint64_t now_ns);
 // Connect, on a live allocation of the requester's. The length of an answer, 0: it follows later.
 size_t turn_tcp_relay_connect(struct turn_tcp_relay *r, struct turn_call *c);

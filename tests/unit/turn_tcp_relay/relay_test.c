@@ -1,4 +1,7 @@
 // Peers that connect, ConnectionBind, and how TCP relaying ends (RFC 6062 §5.3 to §5.5).
+#include <errno.h>
+
+#include "controlplane/turn/auth.h"
 #include "tests/unit/turn_tcp_relay/tcp_rig.h"
 
 // ---- §5.3
@@ -228,5 +231,53 @@ Test(turn_tcp, rfc6062_5_5_bytes_count_for_the_allocation)
 	cr_assert_eq(turn_allocation_info(t.rig.engine.turn, idx, &info), 0);
 	cr_assert_eq(info.usage.up_bytes, 1000);
 	cr_assert_eq(info.usage.down_bytes, 23);
+	close_tcp(&t);
+}
+
+// ---- policy
+
+Test(turn_tcp, rfc6062_7_what_the_kernel_may_not_connect_to_is_403)
+{
+	struct rig_client c = tcp_client(1);
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	t.connect_result = -EACCES;
+	cr_assert_eq(ask_connect(&t, &c, PEER).code, 403);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 0);
+	close_tcp(&t);
+}
+
+Test(turn_tcp, a_reload_with_stricter_rules_ends_what_it_denies)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2), late = tcp_client(3);
+	struct config *strict = rig_config();
+	uint32_t denied, allowed, pending;
+	struct turn_auth *auth;
+	char error[320];
+	struct tcp_rig t;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	denied = connected(&t, &c, PEER);
+	cr_assert_eq(ask_bind(&t, &data, denied).code, 0);
+	allowed = connected(&t, &c, "9.9.9.9:7000");
+	cr_assert_eq(ask_connect(&t, &c, "192.0.2.78:7000").length_bytes, 0);
+	cr_assert_eq(
+		table_writer_publish_settings(&t.rig.engine.tables, strict, error, sizeof(error)),
+		0);
+	cr_assert_eq(turn_auth_new(strict, &auth), 0);
+	turn_server_reload(t.rig.engine.turn, strict, auth);
+	config_free(t.rig.engine.config);
+	t.rig.engine.config = strict;
+	cr_assert_eq(t.n_closed, 1);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 2);
+	// What was on its way connects, and nobody gets it.
+	turn_tcp_relay_connected(t.relay, t.connecting, t.rig.now_ns);
+	pending = rig_get_u32(&t.sent, TURN_ATTR_CONNECTION_ID);
+	cr_assert_eq(ask_bind(&t, &late, pending).code, 403);
+	cr_assert_eq(ask_bind(&t, &late, allowed).code, 0);
+	cr_assert_eq(turn_server_n_allocations(t.rig.engine.turn), 1);
 	close_tcp(&t);
 }
