@@ -152,7 +152,7 @@ static uint32_t bench_peer_policy(void *arg)
 		{ .address = { { [10] = 0xff, [11] = 0xff, 198, 18, 0, 2 } } },
 		{ .address = { { [10] = 0xff, [11] = 0xff, 198, 18, 1, 1 } }, .is_inside = true },
 	};
-	const struct peer_policy p = { rules, 2, locals, 2 };
+	const struct peer_policy p = { rules, 2, locals, 2, 0 };
 	struct subject *s = arg;
 
 	for (uint32_t i = 0; i < UNROLLED; i++)

@@ -2,6 +2,7 @@
 #include "tests/unit/controlplane/turn_rig.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "controlplane/turn/stream/stream.h"
