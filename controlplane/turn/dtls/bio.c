@@ -91,6 +91,8 @@ int turn_dtls_context_prepare(SSL_CTX *context)
 					     SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+	// No client shows a certificate, and this bounds what a message in fragments makes OpenSSL allocate.
+	SSL_CTX_set_max_cert_list(context, 1);
 	SSL_CTX_set_cookie_generate_cb(context, cookie_generate);
 	SSL_CTX_set_cookie_verify_cb(context, cookie_verify);
 	if (SSL_CTX_set_min_proto_version(context, DTLS1_2_VERSION) != 1 ||

@@ -1,5 +1,6 @@
 // TURN over DTLS (RFC 7350, RFC 6347) against a client of OpenSSL's over the rings of a worker, which the test
 // plays.
+#include <malloc.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -487,6 +488,35 @@ Test(turn_dtls, rfc7350_handshakes_under_way_are_bounded_by_source_and_by_time)
 	cr_assert_eq(turn_dtls_stats(r.dtls)->n_handshakes, 0);
 	cr_assert_eq(turn_dtls_stats(r.dtls)->n_associations, 1);
 	cr_assert(answers_binding(&r, &p));
+	peer_close(&p);
+	close_rig(&r);
+}
+
+// What OpenSSL keeps of messages in fragments is not for a client to choose that has only returned a cookie.
+Test(turn_dtls, rfc6347_4_2_3_what_fragments_announce_is_bounded)
+{
+	uint8_t fragment[64] = { 22, 0xfe, 0xfd };
+	struct dtls_rig r;
+	size_t before;
+	struct peer p;
+
+	open_rig(&r);
+	peer_open(&p, CLIENT, 1200);
+	begin_only(&r, &p);
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_handshakes, 1);
+	before = mallinfo2().uordblks;
+	// The beginnings of messages of 100000 bytes.
+	bytes_put_be16(fragment + 11, sizeof(fragment) - 13);
+	fragment[13] = 16;
+	fragment[14] = 1;
+	bytes_put_be16(fragment + 15, 0x8600);
+	fragment[24] = sizeof(fragment) - 25;
+	for (uint16_t i = 0; i < 32; i++) {
+		bytes_put_be16(fragment + 9, 1000 + i);
+		bytes_put_be16(fragment + 17, i);
+		give(&r, &p.endpoint, fragment, sizeof(fragment));
+	}
+	cr_assert_lt(mallinfo2().uordblks, before + (400u << 10));
 	peer_close(&p);
 	close_rig(&r);
 }
