@@ -28,6 +28,8 @@ probe() {
 	lab exec client -- timeout 150 "$probe" "$@" "$TURN_USER" "$TURN_PASS" >"$scratch/probe-$name" 2>&1 || return 1
 }
 
+lab exec relay -- ip address add 9.9.9.77/32 dev lo
+lab exec relay -- ip address add 2620:fe::77/128 dev lo
 client4=198.18.0.10 client6=fd00:18::10
 pids=()
 probe tcp "$TURN_HOST" "$TURN_PORT" "$client4" & pids+=($!)

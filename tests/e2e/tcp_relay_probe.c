@@ -208,13 +208,14 @@ static void test_attempt(struct control *c)
 
 static void test_refusals(struct control *c)
 {
-	static const char *const v4[] = { "127.0.0.1", "169.254.1.1", "224.0.0.1" };
-	static const char *const v6[] = { "::1", "fe80::1", "64:ff9b::7f00:1" };
+	// The last ones are the server's too, and in no configuration.
+	static const char *const v4[] = { "127.0.0.1", "169.254.1.1", "224.0.0.1", "9.9.9.77" };
+	static const char *const v6[] = { "::1", "fe80::1", "64:ff9b::7f00:1", "2620:fe::77" };
 	struct ip_endpoint at;
 	uint16_t code;
 	uint32_t id;
 
-	for (uint32_t i = 0; i < 3; i++) {
+	for (uint32_t i = 0; i < 4; i++) {
 		at.port_be = htons(22);
 		ip_address_parse(is_v6 ? v6[i] : v4[i], &at.address);
 		code = connect_to(c, &at, &id);
