@@ -1,10 +1,11 @@
 #!/bin/bash
-# A watcher that may use nothing but the relay sees the same call, also over TCP: its packets go from the SFU into the relay without leaving
-# the box.
+# A watcher that may use nothing but the relay sees the same call, also over TCP and over TLS on 443: its packets go from the SFU into
+# the relay without leaving the box.
 . "$(dirname "$0")/lab_session.bash"
 . "$(dirname "$0")/sfu_session.bash"
 lab_session_start
-drive_start
+spki=$(openssl x509 -in "$TURN_CA" -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64)
+drive_start "--ignore-certificate-errors-spki-list=$spki"
 open_page publisher client
 open_page watcher peer
 
@@ -40,14 +41,19 @@ relay="\"relayOnly\": true, \"iceServers\": [{\"urls\": [\"turn:$TURN_HOST:$TURN
 open_page publisher client
 open_page watcher peer
 publish publisher streamed bob "\"codec\": \"vp8\", \"size\": [640, 360, 15], $relay"
-watch watcher streamed "$relay"
+before=$(ctl --json stats | jq '[.. | objects | .sfu_fused? // empty] | add // 0')
+watch watcher streamed "${relay/turn:$TURN_HOST:$TURN_PORT/turns:$TURN_HOST:443}"
 sleep 2
 look watcher
 sleep 5
 look watcher
 n=$(since watcher "[\$is, \$was] | map($video | .framesDecoded) | .[0] - .[1]")
-((n >= 60)) || die "$n frames in 5 s over TCP: $answer"
-passed "over TCP at both ends: $n frames in 5 s"
+((n >= 60)) || die "$n frames in 5 s over TCP and TLS: $answer"
+[[ $(jq -r .localType <<<"$answer") == relay ]] || die "not relayed: $answer"
+passed "published over TCP and watched over TLS on 443, without UDP: $n frames in 5 s, relay protocol $(jq -r .relayProtocol <<<"$answer")"
+fused=$(($(ctl --json stats | jq '[.. | objects | .sfu_fused? // empty] | add // 0') - before))
+((fused > 100)) || die "the fused path's counter moved by $fused: $(ctl --json stats | head -c 3000)"
+passed "$fused packets more went between SFU and relay inside"
 for counter in stream_in stream_out; do
 	messages=$(ctl --json stats | jq "[.. | objects | .$counter? // empty] | add // 0")
 	((messages > 100)) || die "$counter stands at $messages: $(ctl --json stats | head -c 3000)"

@@ -3,9 +3,10 @@
 
 [[ -d $root/tests/e2e/browser/node_modules ]] || (cd "$root/tests/e2e/browser" && npm ci >/dev/null)
 
+# drive_start [ARGUMENT-FOR-CHROMIUM]…
 drive_start() {
 	mkfifo "$scratch/drive.in" "$scratch/drive.out"
-	node "$root/tests/e2e/browser/sfu_drive.mjs" <"$scratch/drive.in" >"$scratch/drive.out" 2>"$scratch/drive.err" &
+	node "$root/tests/e2e/browser/sfu_drive.mjs" "$@" <"$scratch/drive.in" >"$scratch/drive.out" 2>"$scratch/drive.err" &
 	exec {drive_in}>"$scratch/drive.in"
 	exec {drive_out}<"$scratch/drive.out"
 }

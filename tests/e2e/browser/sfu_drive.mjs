@@ -8,7 +8,7 @@
 //   screenshot FILE
 // Commands of different pages run side by side; those of one page in order. The browsers end with standard input.
 //
-//   node sfu_drive.mjs
+//   node sfu_drive.mjs [ARGUMENT-FOR-CHROMIUM]…
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,6 +39,7 @@ function browserIn(netns) {
 				'--disable-background-networking', '--disable-component-update', '--disable-sync',
 				'--disable-gpu', '--no-first-run', '--disable-renderer-backgrounding',
 				'--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows',
+				...process.argv.slice(2),
 			],
 		}));
 	}
