@@ -64,7 +64,9 @@ struct config_tcp_relay {
 // The section `streams`: clients over TCP and TLS.
 struct config_streams {
 	uint32_t max_connections;
-	uint32_t per_source_max; // of an IPv4 address or a /64
+	uint32_t per_source_max;   // of an IPv4 address or a /64
+	uint32_t handshakes_per_s; // of TLS; 0 = no limit
+	uint32_t handshakes_per_source_per_s;
 	uint32_t handshake_timeout_s;
 	uint32_t allocation_timeout_s; // how long a connection may be without an allocation
 	uint32_t stalled_s;            // a client that reads nothing for so long is cut off

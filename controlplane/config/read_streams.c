@@ -11,11 +11,13 @@
 #define TLS_1_2    0x0303
 #define TLS_1_3    0x0304
 
-#define MAX_CONNECTIONS      16384
-#define PER_SOURCE_MAX       1024 // many subscribers share one address
-#define HANDSHAKE_TIMEOUT_S  10
-#define ALLOCATION_TIMEOUT_S 30
-#define STALLED_S            20
+#define MAX_CONNECTIONS             16384
+#define PER_SOURCE_MAX              1024 // many subscribers share one address
+#define HANDSHAKES_PER_S            400  // a third of the loop's time or so
+#define HANDSHAKES_PER_SOURCE_PER_S 50
+#define HANDSHAKE_TIMEOUT_S         10
+#define ALLOCATION_TIMEOUT_S        30
+#define STALLED_S                   20
 // A key frame of 300 KB takes some 200 ms at 40 ms of round trip while TCP opens its window; a second is as long as
 // anything that is played live can be late.
 #define BUFFER_KB       1024
@@ -206,6 +208,10 @@ int config_read_streams(struct config_reader *r)
 		  &c->max_connections },
 		{ "streams.per_source_max", f->per_source_max, PER_SOURCE_MAX, 1, 1000000,
 		  &c->per_source_max },
+		{ "streams.handshakes_per_second", f->handshakes_per_second, HANDSHAKES_PER_S, 0,
+		  1000000, &c->handshakes_per_s },
+		{ "streams.handshakes_per_source_per_second", f->handshakes_per_source_per_second,
+		  HANDSHAKES_PER_SOURCE_PER_S, 0, 1000000, &c->handshakes_per_source_per_s },
 		{ "streams.handshake_timeout_seconds", f->handshake_timeout_seconds,
 		  HANDSHAKE_TIMEOUT_S, 1, 600, &c->handshake_timeout_s },
 		{ "streams.allocation_timeout_seconds", f->allocation_timeout_seconds,

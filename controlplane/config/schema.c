@@ -56,6 +56,9 @@ static const cyaml_schema_field_t tcp_relay_fields[] = {
 static const cyaml_schema_field_t streams_fields[] = {
 	OPTIONAL_NUMBER("max_connections", struct file_streams, max_connections),
 	OPTIONAL_NUMBER("per_source_max", struct file_streams, per_source_max),
+	OPTIONAL_NUMBER("handshakes_per_second", struct file_streams, handshakes_per_second),
+	OPTIONAL_NUMBER("handshakes_per_source_per_second", struct file_streams,
+			handshakes_per_source_per_second),
 	OPTIONAL_NUMBER("handshake_timeout_seconds", struct file_streams,
 			handshake_timeout_seconds),
 	OPTIONAL_NUMBER("allocation_timeout_seconds", struct file_streams,

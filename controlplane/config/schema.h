@@ -33,6 +33,8 @@ struct file_tcp_relay {
 struct file_streams {
 	uint32_t *max_connections;
 	uint32_t *per_source_max;
+	uint32_t *handshakes_per_second;
+	uint32_t *handshakes_per_source_per_second;
 	uint32_t *handshake_timeout_seconds;
 	uint32_t *allocation_timeout_seconds;
 	uint32_t *stalled_seconds;

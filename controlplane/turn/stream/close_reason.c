@@ -13,6 +13,9 @@ static const struct {
 					     "byte took too long" },
 	[TURN_STREAM_CLOSE_NO_ALLOCATION] = { "no_allocation",
 					      "there was no allocation for too long" },
+	[TURN_STREAM_CLOSE_HANDSHAKE_RATE] = { "handshake_rate",
+					       "too many TLS handshakes a second, of the client's "
+					       "address or in all" },
 	[TURN_STREAM_CLOSE_TLS] = { "tls", "the TLS handshake or a record was refused" },
 	[TURN_STREAM_CLOSE_PROXY] = { "proxy_header", "no valid PROXY protocol v2 header came" },
 	[TURN_STREAM_CLOSE_FIRST_BYTE] = { "framing_first_byte",

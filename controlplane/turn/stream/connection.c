@@ -186,6 +186,10 @@ static void start(struct turn_connection *c, bool is_tls)
 {
 	event_free(c->readable);
 	c->readable = NULL;
+	if (is_tls && !turn_stream_may_handshake(c->stream, turn_stream_now_ns(CLOCK_MONOTONIC))) {
+		turn_connection_end(c, TURN_STREAM_CLOSE_HANDSHAKE_RATE);
+		return;
+	}
 	if (is_tls) {
 		start_tls(c);
 	} else {

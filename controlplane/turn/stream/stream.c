@@ -163,6 +163,14 @@ void turn_stream_set_transport(struct turn_stream *s, uint8_t transport)
 	stats->n_accepted[s->transport]++;
 }
 
+bool turn_stream_may_handshake(struct turn_stream *s, uint64_t now_ns)
+{
+	struct turn_streams *t = s->streams;
+
+	return turn_handshake_rate_take(&t->handshakes, &t->config->streams, t->source_key,
+					&s->client.address, now_ns);
+}
+
 struct turn_stream *turn_streams_find(struct turn_streams *t, uint32_t idx, uint32_t serial)
 {
 	struct turn_stream *s = idx < t->n_slots && idx != 0 ? t->slot[idx] : NULL;

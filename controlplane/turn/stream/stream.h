@@ -22,10 +22,11 @@ enum turn_stream_close_reason {
 	TURN_STREAM_CLOSE_NETWORK,      // reset, unreachable, or nothing acknowledged for too long
 	TURN_STREAM_CLOSE_NO_HANDSHAKE, // PROXY header and TLS handshake took too long
 	TURN_STREAM_CLOSE_NO_ALLOCATION,
-	TURN_STREAM_CLOSE_TLS,         // handshake or record refused; counted by cause besides
-	TURN_STREAM_CLOSE_PROXY,       // no valid PROXY protocol v2 header
-	TURN_STREAM_CLOSE_FIRST_BYTE,  // neither STUN nor ChannelData where a message must begin
-	TURN_STREAM_CLOSE_STUN_LENGTH, // no multiple of 4
+	TURN_STREAM_CLOSE_HANDSHAKE_RATE, // more TLS handshakes than streams: handshakes_… allow
+	TURN_STREAM_CLOSE_TLS,            // handshake or record refused; counted by cause besides
+	TURN_STREAM_CLOSE_PROXY,          // no valid PROXY protocol v2 header
+	TURN_STREAM_CLOSE_FIRST_BYTE,     // neither STUN nor ChannelData where a message must begin
+	TURN_STREAM_CLOSE_STUN_LENGTH,    // no multiple of 4
 	TURN_STREAM_CLOSE_STUN_COOKIE,
 	TURN_STREAM_CLOSE_SLOW_READER, // did not read for too long, or let answers pile up
 	TURN_STREAM_CLOSE_PEER,        // RFC 6062: the peer's connection ended
@@ -174,6 +175,9 @@ bool turn_streams_send(struct turn_streams *t, uint32_t idx, uint32_t serial, co
 		       size_t n_bytes);
 
 // Ends the stream and its allocation (unless that may move). Everybody's way to end one, carriers' too.
+// Whether the client's TLS handshake may begin now; if not, the stream is to be closed for
+// TURN_STREAM_CLOSE_HANDSHAKE_RATE.
+bool turn_stream_may_handshake(struct turn_stream *s, uint64_t now_ns);
 void turn_stream_close(struct turn_stream *s, enum turn_stream_close_reason reason);
 
 // ---- RFC 6062

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "controlplane/turn/stream/handshake_rate.h"
 #include "controlplane/turn/stream/stream.h"
 
 #define TURN_STREAM_SOURCE_BUCKETS 4096
@@ -22,6 +23,7 @@ struct turn_streams {
 	uint32_t n_open;
 	struct turn_stream *source[TURN_STREAM_SOURCE_BUCKETS];
 	uint8_t source_key[16];
+	struct turn_handshake_rate handshakes;
 	struct turn_stream *dead; // closed ones, until nobody up the stack can hold them
 	struct event *sweep;
 };

@@ -174,10 +174,13 @@ Test(streams, section_streams)
 	struct config *c = accepted("streams: {max_connections: 7, per_source_max: 3, "
 				    "handshake_timeout_seconds: 2, allocation_timeout_seconds: 4, "
 				    "stalled_seconds: 5, buffer_kb: 64, buffer_ms: 250, "
-				    "buffer_total_mb: 8}\n");
+				    "buffer_total_mb: 8, handshakes_per_second: 9, "
+				    "handshakes_per_source_per_second: 0}\n");
 
 	cr_expect_eq(c->streams.max_connections, 7);
 	cr_expect_eq(c->streams.per_source_max, 3);
+	cr_expect_eq(c->streams.handshakes_per_s, 9);
+	cr_expect_eq(c->streams.handshakes_per_source_per_s, 0);
 	cr_expect_eq(c->streams.handshake_timeout_s, 2);
 	cr_expect_eq(c->streams.allocation_timeout_s, 4);
 	cr_expect_eq(c->streams.stalled_s, 5);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "controlplane/turn/stream/handshake_rate.h"
 #include "controlplane/turn/stream/stream.h"
 #include "dataplane/contract/shm/ring.h"
 
@@ -463,4 +464,50 @@ Test(streams, rfc6062_4_3_raw_bytes_after_the_answer)
 	cr_expect_eq(n_pipe_closed, 1);
 	cr_assert_eq(open_as(&dtls, "203.0.113.7:40000", &datagrams), 0);
 	cr_expect_eq(turn_stream_become_pipe(dtls.stream, &pipe_hooks, NULL), -ENOTSUP);
+}
+
+// ---- the rate of TLS handshakes
+
+static uint32_t n_let_in(struct turn_handshake_rate *rate, const struct config_streams *limits,
+			 const char *source, uint32_t n, uint64_t now_ns)
+{
+	static const uint8_t key[16] = { 7 };
+	struct ip_endpoint e = rig_endpoint(source);
+	uint32_t n_in = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		n_in += turn_handshake_rate_take(rate, limits, key, &e.address, now_ns);
+	return n_in;
+}
+
+Test(handshake_rate, a_source_has_its_share_and_no_more)
+{
+	struct config_streams limits = { .handshakes_per_s = 400,
+					 .handshakes_per_source_per_s = 20 };
+	static struct turn_handshake_rate rate;
+
+	cr_expect_eq(n_let_in(&rate, &limits, "203.0.113.5:1", 1000, RIG_S), 60);
+	cr_expect_eq(n_let_in(&rate, &limits, "203.0.113.5:2", 1000, 2 * RIG_S), 20);
+	// What it is refused costs nobody else anything.
+	cr_expect_eq(n_let_in(&rate, &limits, "203.0.113.6:1", 10, 2 * RIG_S), 10);
+	cr_expect_eq(n_let_in(&rate, &limits, "[2001:db8:1:2::1]:1", 60, 2 * RIG_S), 60);
+	cr_expect_eq(n_let_in(&rate, &limits, "[2001:db8:1:2:9::1]:1", 60, 2 * RIG_S), 0);
+}
+
+Test(handshake_rate, all_sources_together_leave_the_loop_its_time)
+{
+	struct config_streams limits = { .handshakes_per_s = 100,
+					 .handshakes_per_source_per_s = 20 };
+	static struct turn_handshake_rate rate;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < 250; i++) {
+		char source[64];
+
+		snprintf(source, sizeof(source), "203.0.114.%u:1", i);
+		n += n_let_in(&rate, &limits, source, 10, RIG_S);
+	}
+	cr_expect_eq(n, 100);
+	limits.handshakes_per_s = limits.handshakes_per_source_per_s = 0;
+	cr_expect_eq(n_let_in(&rate, &limits, "203.0.113.5:1", 1000, RIG_S), 1000);
 }
