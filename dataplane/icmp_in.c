@@ -21,10 +21,11 @@ uint32_t dp_icmp_indication(struct dp_worker *w, uint8_t *out, const struct ip_e
 			    uint8_t type, uint8_t code, uint32_t error_data)
 {
 	const uint64_t random[2] = { dp_random(w), dp_random(w) };
-	// RFC 8656 §18.13: reserved, type and code as ICMP has them, error data.
-	uint8_t value[8] = { 0, 0, type, code };
+	uint8_t value[8] = { 0 };
 	struct stun_builder b;
 
+	// RFC 8656 §18.13: 16 bits reserved, 7 of type, 9 of code, 32 of error data.
+	bytes_put_be16(value + 2, (uint16_t)((type & 0x7f) << 9 | code));
 	bytes_put_be32(value + 4, error_data);
 	stun_build_begin(&b, out, DP_ICMP_INDICATION_BYTES_MAX, TURN_DATA_INDICATION,
 			 (const uint8_t *)random);

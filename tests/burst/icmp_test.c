@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "dataplane/contract/wire/icmp.h"
+#include "dataplane/icmp.h"
 #include "tests/burst/icmping.h"
 #include "tests/burst/streaming.h"
 
@@ -74,11 +75,41 @@ Test(icmp, rfc8656_11_5_port_unreachable_byte_for_byte)
 	// Data indication, 24 bytes; its transaction is random.
 	from_hex("0017 0018 2112a442", want);
 	cr_assert_arr_eq(out.bytes + out.view.payload_offset, want, 8);
-	// XOR-PEER-ADDRESS 203.0.113.20:6000, ICMP type 3 code 3, no error data.
-	n = from_hex("0012 0008 0001 3662 ea12d556 8004 0008 0000 03 03 00000000", want);
+	// XOR-PEER-ADDRESS 203.0.113.20:6000, ICMP type 3 (7 bits) code 3 (9 bits), no error data.
+	n = from_hex("0012 0008 0001 3662 ea12d556 8004 0008 0000 0603 00000000", want);
 	cr_assert_eq(n, 24);
 	cr_assert_arr_eq(out.bytes + out.view.payload_offset + 20, want, 24);
 	expect_nothing_sent();
+}
+
+Test(icmp, rfc8656_18_13_type_has_7_bits_and_code_9)
+{
+	static const struct {
+		const char *bytes;
+		bool is_v4;
+		uint8_t type;
+		uint8_t code;
+		uint32_t mtu_bytes;
+	} known[] = {
+		{ "8004 0008 0000 0604 00000500", true, 3, 4, 1280 },
+		{ "8004 0008 0000 060d 00000000", true, 3, 13, 0 },
+		{ "8004 0008 0000 1601 00000000", true, 11, 1, 0 },
+		{ "8004 0008 0000 0204 00000000", false, 1, 4, 0 },
+		{ "8004 0008 0000 0400 00000578", false, 2, 0, 1400 },
+		{ "8004 0008 0000 06ff 00000000", false, 3, 255, 0 },
+	};
+	uint8_t message[DP_ICMP_INDICATION_BYTES_MAX];
+	uint8_t want[12];
+
+	for (uint32_t i = 0; i < RTE_DIM(known); i++) {
+		struct ip_endpoint peer = endpoint(known[i].is_v4 ? PEER_V4 : PEER_V6);
+		uint32_t n = dp_icmp_indication(worker, message, &peer, known[i].type,
+						known[i].code, known[i].mtu_bytes);
+
+		cr_assert_eq(from_hex(known[i].bytes, want), sizeof(want));
+		cr_assert_arr_eq(message + n - sizeof(want), want, sizeof(want), "%s",
+				 known[i].bytes);
+	}
 }
 
 Test(icmp, rfc8656_11_5_every_type_over_ipv4)

@@ -61,6 +61,7 @@ void check_indication(const uint8_t *bytes, uint32_t n, const char *peer, uint8_
 {
 	struct ip_endpoint want = endpoint(peer);
 	struct ip_endpoint told;
+	uint16_t type_and_code;
 	struct stun_view m;
 	struct stun_attr a;
 
@@ -72,8 +73,9 @@ void check_indication(const uint8_t *bytes, uint32_t n, const char *peer, uint8_
 	cr_assert(stun_attr_find(&m, TURN_ATTR_ICMP, &a));
 	cr_assert_eq(a.length_bytes, 8);
 	cr_assert_eq(bytes_get_be16(a.value), 0);
-	cr_assert_eq(a.value[2], type, "type %u", a.value[2]);
-	cr_assert_eq(a.value[3], code, "code %u", a.value[3]);
+	type_and_code = bytes_get_be16(a.value + 2);
+	cr_assert_eq(type_and_code >> 9, type, "type %u", type_and_code >> 9);
+	cr_assert_eq(type_and_code & 0x1ff, code, "code %u", type_and_code & 0x1ff);
 	cr_assert_eq(bytes_get_be32(a.value + 4), error_data, "error data %u",
 		     bytes_get_be32(a.value + 4));
 	cr_assert_not(stun_attr_find(&m, TURN_ATTR_DATA, &a), "DATA beside ICMP");

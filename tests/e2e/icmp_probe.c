@@ -28,7 +28,7 @@ struct probe {
 	struct turn_client client;
 	bool has_error;
 	uint8_t type;
-	uint8_t code;
+	uint16_t code;
 	uint32_t error_data;
 	struct ip_endpoint about;
 	bool has_data; // beside the error, which must not be
@@ -49,8 +49,9 @@ static bool take_error(struct probe *p, const uint8_t *datagram, size_t n)
 	    stun_xor_address_get(&m, &peer, &p->about) < 0)
 		return false;
 	p->has_error = true;
-	p->type = icmp.value[2];
-	p->code = icmp.value[3];
+	// RFC 8656 §18.13: 7 bits of type, 9 of code.
+	p->type = bytes_get_be16(icmp.value + 2) >> 9;
+	p->code = bytes_get_be16(icmp.value + 2) & 0x1ff;
 	p->error_data = bytes_get_be32(icmp.value + 4);
 	p->has_data = stun_attr_find(&m, TURN_ATTR_DATA, &data);
 	return true;
