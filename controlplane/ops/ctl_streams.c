@@ -24,6 +24,7 @@ static void add_dtls(json_t *object, const struct turn_dtls_stats *d)
 	add(object, "dtls_%s", "cookies_refused", d->n_cookies_refused);
 	add(object, "dtls_%s", "ignored", d->n_ignored);
 	add(object, "dtls_%s", "refused_handshakes", d->n_refused_handshakes);
+	add(object, "dtls_%s", "displaced_handshakes", d->n_displaced);
 	add(object, "dtls_%s", "connected", d->n_connected);
 	add(object, "dtls_%s", "failed", d->n_failed);
 	add(object, "dtls_%s", "restarted", d->n_restarted);

@@ -183,16 +183,34 @@ static bool is_same_source(const struct ip_address *a, const struct ip_address *
 	return memcmp(a->bytes, b->bytes, 8) == 0;
 }
 
-static bool may_shake_hands(const struct turn_dtls *d, const struct ip_address *client)
+// Whether one more handshake may begin. Where it would be one too many, the oldest of the source or of all gives way once it
+// has had TURN_DTLS_HANDSHAKE_SURE_S: whoever begins and never ends them keeps nobody out for longer. `old` is about to
+// end anyway.
+static bool make_room(struct turn_dtls *d, const struct ip_address *client,
+		      const struct turn_dtls_association *old, uint64_t now_ns)
 {
-	const struct turn_dtls_association *a;
-	uint32_t n = 0;
+	struct turn_dtls_association *a, *oldest = NULL, *oldest_of_source = NULL;
+	uint32_t n_of_source = 0;
 
-	if (d->stats.n_handshakes >= TURN_DTLS_HANDSHAKES_MAX)
+	// The newest comes first.
+	for (a = d->handshakes; a != NULL; a = a->handshake_next) {
+		oldest = a;
+		if (is_same_source(&a->ends.client.address, client)) {
+			oldest_of_source = a;
+			n_of_source++;
+		}
+	}
+	if (n_of_source >= TURN_DTLS_HANDSHAKES_PER_SOURCE_MAX)
+		oldest = oldest_of_source;
+	else if (d->stats.n_handshakes < TURN_DTLS_HANDSHAKES_MAX)
+		return true;
+	if (now_ns - oldest->opened_at_ns < TURN_DTLS_HANDSHAKE_SURE_S * 1000000000ull)
 		return false;
-	for (a = d->handshakes; a != NULL; a = a->handshake_next)
-		n += is_same_source(&a->ends.client.address, client);
-	return n < TURN_DTLS_HANDSHAKES_PER_SOURCE_MAX;
+	if (oldest != old) {
+		d->stats.n_displaced++;
+		turn_stream_close(oldest->stream, TURN_STREAM_CLOSE_NO_HANDSHAKE);
+	}
+	return true;
 }
 
 // A ClientHello that belongs to no association, or to a new one in the place of `old`. The association when its
@@ -226,7 +244,7 @@ static struct turn_dtls_association *greet(struct turn_dtls *d, const struct tur
 		d->stats.n_ignored++;
 		return NULL;
 	}
-	if (!may_shake_hands(d, &ends->client.address)) {
+	if (!make_room(d, &ends->client.address, old, now_ns)) {
 		d->stats.n_refused_handshakes++;
 		return NULL;
 	}

@@ -22,6 +22,8 @@
 #define TURN_DTLS_TICK_US 50000
 // What a client has to come through its handshake.
 #define TURN_DTLS_HANDSHAKE_S 15
+// What it has in any case, however many others begin theirs.
+#define TURN_DTLS_HANDSHAKE_SURE_S 2
 // Handshakes under way: of all, and of one IPv4 address or /64. Each holds some ten KiB.
 #define TURN_DTLS_HANDSHAKES_MAX            1024
 #define TURN_DTLS_HANDSHAKES_PER_SOURCE_MAX 64
@@ -36,6 +38,7 @@ struct turn_dtls_stats {
 	uint64_t n_cookies_refused;
 	uint64_t n_ignored;            // datagrams of no association that begin none
 	uint64_t n_refused_handshakes; // too many under way, of all or of one source
+	uint64_t n_displaced;          // handshakes that gave way to newer ones
 	uint64_t n_connected;          // handshakes that came to their end
 	uint64_t n_failed;             // that did not
 	uint64_t n_restarted;          // associations that a new one of the same client replaced

@@ -492,6 +492,45 @@ Test(turn_dtls, rfc7350_handshakes_under_way_are_bounded_by_source_and_by_time)
 	close_rig(&r);
 }
 
+Test(turn_dtls, rfc7350_handshakes_that_never_end_keep_nobody_out, .timeout = 60)
+{
+	char endpoint[32];
+	struct dtls_rig r;
+	struct peer p;
+
+	open_rig(&r);
+	for (uint32_t i = 0; i < TURN_DTLS_HANDSHAKES_MAX; i++) {
+		snprintf(endpoint, sizeof(endpoint), "192.0.2.%u:%u",
+			 1 + i / TURN_DTLS_HANDSHAKES_PER_SOURCE_MAX, 5000 + i);
+		peer_open(&p, endpoint, 1200);
+		begin_only(&r, &p);
+		peer_close(&p);
+	}
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_handshakes, TURN_DTLS_HANDSHAKES_MAX);
+	// Each has a moment of its own.
+	peer_open(&p, "198.51.100.1:5000", 1200);
+	begin_only(&r, &p);
+	peer_close(&p);
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_refused_handshakes, 1);
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_displaced, 0);
+	rig_advance(&r.rig, TURN_DTLS_HANDSHAKE_SURE_S);
+	peer_open(&p, "198.51.100.1:5001", 1200);
+	for (uint32_t i = 0; i < 20 && !p.is_connected; i++)
+		carry(&r, &p);
+	cr_assert(p.is_connected);
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_displaced, 1);
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_handshakes, TURN_DTLS_HANDSHAKES_MAX - 1);
+	peer_close(&p);
+	// A source that has its share displaces its own.
+	peer_open(&p, "192.0.2.2:4000", 1200);
+	begin_only(&r, &p);
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_displaced, 2);
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_handshakes, TURN_DTLS_HANDSHAKES_MAX - 1);
+	cr_assert_eq(turn_dtls_stats(r.dtls)->n_refused_handshakes, 1);
+	peer_close(&p);
+	close_rig(&r);
+}
+
 // What OpenSSL keeps of messages in fragments is not for a client to choose that has only returned a cookie.
 Test(turn_dtls, rfc6347_4_2_3_what_fragments_announce_is_bounded)
 {
