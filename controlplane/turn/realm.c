@@ -28,7 +28,7 @@ void turn_server_rules_changed(struct turn_server *s)
 {
 	turn_policy_set(s);
 	turn_walk_start(s, &s->recheck);
-	turn_walk_slice(s, &s->recheck, turn_peers_recheck);
+	turn_walk_slice(s, &s->recheck, turn_allocation_recheck);
 }
 
 void turn_server_observe(struct turn_server *s, const struct turn_observer *observer)

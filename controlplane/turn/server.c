@@ -113,8 +113,7 @@ void turn_server_free(struct turn_server *s)
 	free(s);
 }
 
-// What a new configuration may have changed for an allocation.
-static void recheck(struct turn_server *s, uint32_t idx)
+void turn_allocation_recheck(struct turn_server *s, uint32_t idx)
 {
 	turn_limits_apply(s, idx);
 	turn_peers_recheck(s, idx);
@@ -131,7 +130,7 @@ void turn_server_reload(struct turn_server *s, const struct config *config, stru
 	turn_mobility_set_secret(&s->mobility, s->tables->settings.challenge_secret);
 	turn_walk_start(s, &s->recheck);
 	// Small relays are done at once.
-	turn_walk_slice(s, &s->recheck, recheck);
+	turn_walk_slice(s, &s->recheck, turn_allocation_recheck);
 }
 
 void turn_server_renew_next_hops(struct turn_server *s)
@@ -265,7 +264,7 @@ bool turn_server_expire(struct turn_server *s, uint64_t now_ns)
 	while (turn_reservation_expire(&s->reservations, now_ns, &reservation))
 		turn_ports_release(s->ports[reservation.relay_idx], reservation.port);
 	turn_tcp_relay_expire(s->tcp_relay, now_ns);
-	has_more |= turn_walk_slice(s, &s->recheck, recheck);
+	has_more |= turn_walk_slice(s, &s->recheck, turn_allocation_recheck);
 	has_more |= turn_walk_slice(s, &s->renewal, turn_allocation_renew_next_hops);
 	for (uint32_t n = 0; n < EXPIRE_BATCH; n++) {
 		const struct shm_flow *f;

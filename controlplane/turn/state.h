@@ -239,6 +239,11 @@ void turn_policy_set(struct turn_server *s);
 // Ends permissions and channels to peers that policy denies meanwhile.
 void turn_peers_recheck(struct turn_server *s, uint32_t idx);
 
+// ---- server.c
+
+// What a new configuration, or other rules of the shared store, may have changed for an allocation.
+void turn_allocation_recheck(struct turn_server *s, uint32_t idx);
+
 // ---- walk.c
 
 void turn_walk_start(const struct turn_server *s, struct turn_walk *w);

@@ -281,3 +281,27 @@ Test(turn_tcp, a_reload_with_stricter_rules_ends_what_it_denies)
 	cr_assert_eq(turn_server_n_allocations(t.rig.engine.turn), 1);
 	close_tcp(&t);
 }
+
+Test(turn_tcp, rules_of_the_shared_store_end_what_they_deny)
+{
+	struct rig_client c = tcp_client(1), data = tcp_client(2);
+	struct config_peer_rule rule = { .action = SHM_PEER_DENY };
+	struct tcp_rig t;
+	char error[320];
+	uint32_t denied;
+
+	open_tcp(&t, NULL);
+	allocate_tcp(&t, &c);
+	denied = connected(&t, &c, "9.9.9.9:7000");
+	cr_assert_eq(ask_bind(&t, &data, denied).code, 0);
+	connected(&t, &c, "9.9.9.10:7000");
+	rule.prefix.address = rig_endpoint("9.9.9.9:7000").address;
+	rule.prefix.length_bits = 128;
+	cr_assert_eq(table_writer_publish_rules(&t.rig.engine.tables, t.rig.engine.config, &rule, 1,
+						error, sizeof(error)),
+		     0);
+	turn_server_rules_changed(t.rig.engine.turn);
+	cr_assert_eq(t.closed, denied & 0xffff);
+	cr_assert_eq(turn_tcp_relay_n_connections(t.relay), 1);
+	close_tcp(&t);
+}
