@@ -1,6 +1,7 @@
-// The TURN server under sequences of messages: several clients, any attributes, signed rightly, wrongly or not at all, with time
-// passing and damage between requests. What is asserted: answers are whole messages to requests only, nobody without a key changes
-// state, limits hold, and when all allocations are ended nothing is left of them.
+// The TURN server under sequences of messages: several clients over UDP and over streams, any attributes, signed rightly, wrongly or
+// not at all, with time passing, peers connecting and damage between requests. What is asserted: answers are whole messages to
+// requests only, nobody without a key changes state, limits hold, nobody binds another user's connection, and when all allocations
+// are ended nothing is left of them.
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "controlplane/turn/server.h"
 #include "dataplane/contract/wire/challenge.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/tcp_world.h"
 
 #define N_CLIENTS       4
 #define ALLOCATIONS_MAX 3
@@ -16,12 +18,26 @@
 
 static const char instance[] = "fuzz";
 static char realm[] = "r";
-static uint8_t user_key[16] = { 1, 2, 3 };
+static const char *const user_name[2] = { "a", "b" };
+static const uint8_t user_key[2][16] = { { 1, 2, 3 }, { 4, 5, 6 } };
 
 static struct table_writer tables;
 static struct turn_server *server;
 static struct config config;
 static uint64_t now_ns = 1000 * NS_PER_S, wall_ns = 1800000000 * NS_PER_S;
+static struct tcp_world tcp;
+
+// Who sends: an address, or the client of a stream.
+struct sender {
+	struct ip_endpoint client;
+	uint32_t stream_idx; // 0: UDP
+};
+
+// Whose keys sign. NULL: nobody's.
+struct signer {
+	const char *name;
+	const uint8_t *key;
+};
 
 // Fewer ports than addresses, fewer flows than wished: every limit is near.
 static void start(void)
@@ -39,8 +55,8 @@ static void start(void)
 	FUZZ_ASSERT(ip_endpoint_parse("198.51.100.1:3478", &listener.endpoint) == 0);
 	FUZZ_ASSERT(ip_address_parse("198.51.100.1", &relays[0].address) == 0);
 	FUZZ_ASSERT(ip_address_parse("2001:4860::1", &relays[1].address) == 0);
-	memcpy(users[0].key, user_key, 16);
-	memcpy(users[1].key, user_key, 16);
+	for (uint32_t i = 0; i < 2; i++)
+		memcpy(users[i].key, user_key[i], 16);
 	memcpy(port.settings.device, "net_null0", 10);
 	port.settings.n_queues = 1;
 	port.settings.mtu_bytes = 1500;
@@ -69,6 +85,7 @@ static void start(void)
 	config.max_flows = 4;
 	FUZZ_ASSERT(table_writer_open(&tables, &config, error, sizeof(error)) == 0);
 	FUZZ_ASSERT(turn_server_new(&config, &tables, NULL, now_ns, &server) == 0);
+	tcp_start(&tcp, server, &now_ns);
 	// The files are not needed any more once they are mapped.
 	shm_instance_remove(instance);
 	rmdir(directory);
@@ -77,6 +94,24 @@ static void start(void)
 static uint8_t take(const uint8_t **at, const uint8_t *end)
 {
 	return *at < end ? *(*at)++ : 0;
+}
+
+static struct sender sender_at(uint8_t which)
+{
+	struct sender from = { .client = { .port_be = __builtin_bswap16(40000) } };
+
+	from.client.address =
+		ip_address_from_v4((const uint8_t[]){ 203, 0, 113, which % N_CLIENTS });
+	return from;
+}
+
+static struct sender sender_on(uint32_t stream_idx)
+{
+	struct sender from = sender_at(0);
+
+	from.stream_idx = stream_idx;
+	from.client.port_be = __builtin_bswap16((uint16_t)(41000 + stream_idx));
+	return from;
 }
 
 // Addresses that mean something to policy, families and hairpin.
@@ -114,6 +149,7 @@ static void add_attribute(struct stun_builder *b, const uint8_t **at, const uint
 		STUN_ATTR_NONCE,
 		STUN_ATTR_MESSAGE_INTEGRITY_SHA256,
 		STUN_ATTR_SOFTWARE,
+		TURN_ATTR_CONNECTION_ID,
 		0x7ffe,
 	};
 	uint8_t what = take(at, end);
@@ -130,7 +166,8 @@ static void add_attribute(struct stun_builder *b, const uint8_t **at, const uint
 		break;
 	case 0x80: // what Allocate must have
 		stun_build_u32(b, TURN_ATTR_REQUESTED_TRANSPORT,
-			       (uint32_t)TURN_TRANSPORT_UDP << 24);
+			       (uint32_t)(what & 2 ? TURN_TRANSPORT_TCP : TURN_TRANSPORT_UDP)
+				       << 24);
 		if (what & 1)
 			stun_build_u32(b, TURN_ATTR_REQUESTED_ADDRESS_FAMILY,
 				       (uint32_t)STUN_FAMILY_IPV6 << 24);
@@ -145,8 +182,7 @@ static void add_attribute(struct stun_builder *b, const uint8_t **at, const uint
 	}
 }
 
-static void sign(struct stun_builder *b, const struct ip_endpoint *client, const char *user,
-		 const uint8_t key[16])
+static void sign(struct stun_builder *b, const struct ip_endpoint *client, struct signer by)
 {
 	char nonce[CHALLENGE_NONCE_CHARS];
 	unsigned int tag_bytes = 20;
@@ -154,23 +190,24 @@ static void sign(struct stun_builder *b, const struct ip_endpoint *client, const
 	uint8_t *tag;
 
 	challenge_nonce_write(tables.settings.challenge_secret, wall_ns, client, 0, nonce);
-	stun_build_attr(b, STUN_ATTR_USERNAME, user, (uint16_t)strlen(user));
+	stun_build_attr(b, STUN_ATTR_USERNAME, by.name, (uint16_t)strlen(by.name));
 	stun_build_attr(b, STUN_ATTR_REALM, realm, sizeof(realm) - 1);
 	stun_build_attr(b, STUN_ATTR_NONCE, nonce, sizeof(nonce));
 	tag = stun_build_integrity(b, STUN_ATTR_MESSAGE_INTEGRITY, 20, &covered_bytes);
 	if (tag != NULL)
-		HMAC(EVP_sha1(), key, 16, b->w.base, covered_bytes, tag, &tag_bytes);
+		HMAC(EVP_sha1(), by.key, 16, b->w.base, covered_bytes, tag, &tag_bytes);
 }
 
-// Sends and checks what every answer must be. `has_key`: the sender could sign.
-static void handle(const struct ip_endpoint *client, const uint8_t *bytes, size_t n, bool has_key)
+// Sends and checks what every answer must be. `signer`: the user whose key the sender has, NULL for nobody.
+static void handle(const struct sender *from, const uint8_t *bytes, size_t n, const char *signer)
 {
+	uint32_t n_connections = turn_tcp_relay_n_connections(tcp.relay);
 	uint32_t n_allocations = turn_server_n_allocations(server);
 	uint32_t n_permissions = turn_server_n_permissions(server);
 	uint32_t n_channels = turn_server_n_channels(server);
 	uint8_t answer[TURN_ANSWER_BYTES_MAX];
 	struct turn_request in = {
-		.client = *client,
+		.client = from->client,
 		.local_idx = 0,
 		.local_port_be = __builtin_bswap16(3478),
 		.l2_word = 0x0200000000010000,
@@ -180,8 +217,24 @@ static void handle(const struct ip_endpoint *client, const uint8_t *bytes, size_
 		.wall_ns = wall_ns,
 	};
 	struct stun_view request, msg;
-	size_t answer_bytes = turn_server_handle(server, &in, answer, sizeof(answer));
+	bool has_key = signer != NULL;
+	size_t answer_bytes;
 
+	if (from->stream_idx != 0) {
+		// What comes on a joined stream is data, no message.
+		if (tcp.stream[from->stream_idx].is_pipe)
+			return;
+		in.local_idx = SHM_LOCAL_STREAM;
+		in.local_port_be = 0;
+		in.transport = tcp_stream_transport(from->stream_idx);
+		in.stream.idx = from->stream_idx;
+		in.stream.serial = tcp.stream[from->stream_idx].serial;
+	}
+	tcp.signer = signer;
+	if (n >= STUN_HEADER_BYTES)
+		memcpy(tcp.transaction_id, bytes + 8, 12);
+	answer_bytes = turn_server_handle(server, &in, answer, sizeof(answer));
+	tcp.signer = NULL;
 	FUZZ_ASSERT(answer_bytes <= sizeof(answer));
 	if (answer_bytes > 0) {
 		FUZZ_ASSERT(stun_parse(bytes, n, &request) == STUN_OK);
@@ -197,29 +250,25 @@ static void handle(const struct ip_endpoint *client, const uint8_t *bytes, size_
 		FUZZ_ASSERT(turn_server_n_allocations(server) <= n_allocations);
 		FUZZ_ASSERT(turn_server_n_permissions(server) <= n_permissions);
 		FUZZ_ASSERT(turn_server_n_channels(server) <= n_channels);
+		FUZZ_ASSERT(turn_tcp_relay_n_connections(tcp.relay) <= n_connections);
 	}
 }
 
-static void message(uint8_t what, const uint8_t **at, const uint8_t *end)
+static void message(const struct sender *from, uint8_t what, const uint8_t **at, const uint8_t *end)
 {
-	static const uint16_t types[] = { TURN_ALLOCATE_REQUEST,
-					  TURN_REFRESH_REQUEST,
-					  TURN_CREATE_PERMISSION_REQUEST,
-					  TURN_CHANNEL_BIND_REQUEST,
-					  STUN_BINDING_REQUEST,
-					  TURN_SEND_INDICATION,
-					  0x0007,
-					  TURN_ALLOCATE_REQUEST };
+	static const uint16_t types[] = { TURN_ALLOCATE_REQUEST,          TURN_REFRESH_REQUEST,
+					  TURN_CREATE_PERMISSION_REQUEST, TURN_CHANNEL_BIND_REQUEST,
+					  STUN_BINDING_REQUEST,           TURN_SEND_INDICATION,
+					  TURN_CONNECT_REQUEST,           TURN_ALLOCATE_REQUEST };
 	static const uint8_t wrong_key[16];
 	uint8_t n_attributes = take(at, end);
-	struct ip_endpoint client = { .port_be = __builtin_bswap16(40000) };
+	const char *signer = NULL;
 	uint8_t transaction_id[12] = { 0 };
 	uint8_t bytes[1600];
 	struct stun_builder b;
-	bool has_key = false;
+	uint32_t user;
 	size_t n;
 
-	client.address = ip_address_from_v4((const uint8_t[]){ 203, 0, 113, what % N_CLIENTS });
 	transaction_id[0] = n_attributes >> 4;
 	stun_build_begin(&b, bytes, sizeof(bytes), types[what >> 2 & 7], transaction_id);
 	for (uint8_t i = 0; i < (n_attributes & 15); i++)
@@ -228,14 +277,15 @@ static void message(uint8_t what, const uint8_t **at, const uint8_t *end)
 	case 0:
 		break;
 	case 1:
-		sign(&b, &client, "a", wrong_key);
+		sign(&b, &from->client, (struct signer){ "a", wrong_key });
 		break;
 	case 2:
-		sign(&b, &client, "nobody", user_key);
+		sign(&b, &from->client, (struct signer){ "nobody", user_key[0] });
 		break;
 	default:
-		sign(&b, &client, what & 0x80 ? "a" : "b", user_key);
-		has_key = true;
+		user = what & 0x80 ? 0 : 1;
+		signer = user_name[user];
+		sign(&b, &from->client, (struct signer){ signer, user_key[user] });
 	}
 	if (n_attributes & 0x80)
 		stun_build_fingerprint(&b);
@@ -243,15 +293,143 @@ static void message(uint8_t what, const uint8_t **at, const uint8_t *end)
 	// One damaged byte, now and then; a damaged request has no valid signature, but bytes behind it are not covered.
 	if (n > 0 && (n_attributes & 0x40))
 		bytes[take(at, end) % n] ^= take(at, end);
-	handle(&client, bytes, n, has_key);
+	handle(from, bytes, n, signer);
+}
+
+// ---- TCP relaying: whole requests that the server has a reason to grant, and what happens on sockets
+
+enum tcp_step {
+	STEP_ALLOCATE = 0, // stream, with its user
+	STEP_CONNECT,      // stream, peer
+	STEP_BIND,         // stream, connection
+	STEP_PERMIT,       // stream, peer
+	STEP_REFRESH,      // stream, lifetime
+	STEP_CONNECTED,    // connection
+	STEP_FAILED,       // connection
+	STEP_ACCEPTED,     // allocation, peer
+	STEP_MOVED,        // connection, bytes
+	STEP_CLOSED,       // stream
+	STEP_BREAK,        // what fails next
+	STEP_RULES,        // what policy denies
+	STEP_KILL,         // allocation
+	STEP_MESSAGE,      // stream, any message as it comes over UDP
+	STEP_COUNT
+};
+
+static void tcp_request(enum tcp_step step, uint8_t which, uint8_t arg)
+{
+	static const uint16_t types[] = { TURN_ALLOCATE_REQUEST, TURN_CONNECT_REQUEST,
+					  TURN_CONNECTION_BIND_REQUEST,
+					  TURN_CREATE_PERMISSION_REQUEST, TURN_REFRESH_REQUEST };
+	static uint32_t n_requests;
+	struct sender from = sender_on(1 + (which & 7) % TCP_STREAMS);
+	uint32_t user = which >> 7;
+	uint8_t transaction_id[12] = { 0 };
+	uint8_t bytes[512];
+	struct ip_endpoint peer = peer_of(arg);
+	struct stun_builder b;
+
+	n_requests++;
+	memcpy(transaction_id, &n_requests, sizeof(n_requests));
+	stun_build_begin(&b, bytes, sizeof(bytes), types[step], transaction_id);
+	if (step == STEP_ALLOCATE) {
+		stun_build_u32(&b, TURN_ATTR_REQUESTED_TRANSPORT,
+			       (uint32_t)TURN_TRANSPORT_TCP << 24);
+		if (which & 0x40)
+			stun_build_u32(&b, TURN_ATTR_REQUESTED_ADDRESS_FAMILY,
+				       (uint32_t)STUN_FAMILY_IPV6 << 24);
+	} else if (step == STEP_REFRESH) {
+		stun_build_u32(&b, TURN_ATTR_LIFETIME, arg * 16u);
+	} else if (step == STEP_BIND) {
+		// Rarely one that was never given out.
+		stun_build_u32(&b, TURN_ATTR_CONNECTION_ID,
+			       tcp.peer[1 + arg % TCP_CONNECTIONS].id ^
+				       (arg & 0x80 ? 0x10000u : 0));
+	} else {
+		stun_build_xor_address(&b, TURN_ATTR_XOR_PEER_ADDRESS, &peer);
+	}
+	sign(&b, &from.client, (struct signer){ user_name[user], user_key[user] });
+	handle(&from, bytes, stun_build_end(&b), user_name[user]);
+}
+
+// Denies a peer, or allows it again, as a change of the rules in the shared store does.
+static void change_rules(bool denies)
+{
+	struct config_peer_rule rule = { .action = SHM_PEER_DENY };
+	struct ip_endpoint peer = peer_of(0);
+	char error[320];
+
+	rule.prefix = (struct ip_prefix){ .address = peer.address, .length_bits = 128 };
+	FUZZ_ASSERT(table_writer_publish_rules(&tables, &config, &rule, denies, error,
+					       sizeof(error)) == 0);
+	turn_server_rules_changed(server);
+	tcp_check_policy(&tcp);
+}
+
+static void tcp_step(const uint8_t **at, const uint8_t *end)
+{
+	uint8_t step = take(at, end) % STEP_COUNT;
+	uint8_t which = take(at, end);
+	uint32_t connection = 1 + which % TCP_CONNECTIONS;
+	uint32_t allocation_idx = 1 + which % ALLOCATIONS_MAX;
+	struct ip_endpoint peer;
+	struct sender from;
+
+	switch ((enum tcp_step)step) {
+	case STEP_ALLOCATE:
+		tcp_request(STEP_ALLOCATE, which, 0);
+		break;
+	case STEP_CONNECT:
+	case STEP_BIND:
+	case STEP_PERMIT:
+	case STEP_REFRESH:
+		tcp_request(step, which, take(at, end));
+		break;
+	case STEP_CONNECTED:
+		tcp_connected(&tcp, connection);
+		break;
+	case STEP_FAILED:
+		tcp_failed(&tcp, connection);
+		break;
+	case STEP_ACCEPTED:
+		peer = peer_of(take(at, end));
+		tcp_accepted(&tcp, allocation_idx, &peer);
+		break;
+	case STEP_MOVED:
+		tcp_moved(&tcp, connection, take(at, end));
+		break;
+	case STEP_CLOSED:
+		tcp_stream_close(&tcp, 1 + which % TCP_STREAMS);
+		break;
+	case STEP_BREAK:
+		tcp.listen_fails = which & 1;
+		tcp.connect_fails = which & 2;
+		tcp.join_fails = which & 4;
+		tcp.client_does_not_read = which & 8;
+		break;
+	case STEP_RULES:
+		change_rules(which & 1);
+		break;
+	case STEP_KILL:
+		turn_allocation_kill(server, allocation_idx, now_ns);
+		break;
+	case STEP_MESSAGE:
+		from = sender_on(1 + which % TCP_STREAMS);
+		message(&from, take(at, end), at, end);
+		break;
+	case STEP_COUNT:
+		break;
+	}
 }
 
 static void pass_time(uint8_t how_long)
 {
 	now_ns += how_long * 8 * NS_PER_S;
 	wall_ns += how_long * 8 * NS_PER_S;
-	if (how_long & 1)
+	if (how_long & 1) {
 		turn_server_expire(server, now_ns);
+		tcp_check_expired(&tcp);
+	}
 	table_writer_reclaim(&tables, now_ns);
 }
 
@@ -271,6 +449,9 @@ static void finish(void)
 	FUZZ_ASSERT(turn_server_free_ports(server, 0) == 2);
 	FUZZ_ASSERT(turn_server_free_ports(server, 1) == 2);
 	FUZZ_ASSERT(turn_server_user_allocations(server, "a", 1) == 0);
+	tcp_check_empty(&tcp);
+	if (tables.n_shared_rules > 0)
+		change_rules(false);
 }
 
 static void fuzz_one(const uint8_t *data, size_t n)
@@ -282,7 +463,7 @@ static void fuzz_one(const uint8_t *data, size_t n)
 		start();
 	for (uint32_t steps = 0; data < end && steps < 64; steps++) {
 		uint8_t what = take(&data, end);
-		struct ip_endpoint client = { .port_be = 1 };
+		struct sender from = sender_at(what);
 		uint8_t length;
 
 		if (what == 0xff) {
@@ -291,10 +472,13 @@ static void fuzz_one(const uint8_t *data, size_t n)
 			length = take(&data, end) % sizeof(raw);
 			for (uint8_t i = 0; i < length; i++)
 				raw[i] = take(&data, end);
-			handle(&client, raw, length, false);
+			handle(&from, raw, length, NULL);
+		} else if (what == 0xfd) {
+			tcp_step(&data, end);
 		} else {
-			message(what, &data, end);
+			message(&from, what, &data, end);
 		}
+		tcp_check(&tcp);
 	}
 	finish();
 }
