@@ -46,6 +46,7 @@ json_t *ctl_stream_counters(const struct engine *e)
 		add(object, "accepted_%s", transports[i], s->n_accepted[i]);
 	add(object, "%s", "refused_total", s->n_refused_total);
 	add(object, "%s", "refused_source", s->n_refused_source);
+	add(object, "%s", "refused_proxy", s->n_refused_proxy);
 	add(object, "%s", "refused_accept", s->n_refused_accept);
 	for (uint32_t i = 0; i < TURN_STREAM_CLOSE_COUNT; i++)
 		add(object, "closed_%s", turn_stream_close_name(i), s->n_closed[i]);

@@ -59,7 +59,7 @@ void turn_connection_destroy(struct turn_connection *c, enum turn_stream_close_r
 
 	log_end(c, reason);
 	if (c->stream == NULL)
-		c->all->stats.n_pending--;
+		--*c->n_unknown;
 	// What a client does not read would stay with the kernel for minutes.
 	if (reason == TURN_STREAM_CLOSE_SLOW_READER)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
@@ -148,7 +148,7 @@ static bool open_stream(struct turn_connection *c)
 
 	ret = turn_streams_open(c->all->streams, &params, &c->stream);
 	if (ret == 0) {
-		c->all->stats.n_pending--;
+		--*c->n_unknown;
 		return true;
 	}
 	log_warning("turn: connection of %s refused: %s; limits are streams.max_connections %u and "
@@ -283,21 +283,39 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	start(c, c->takes_tls && (!c->takes_plain || first == TLS_HANDSHAKE));
 }
 
+// Behind a proxy nobody is known until the header is there, so these are bounded by their own number: each such listener has its
+// share, and none can take that of another.
+static bool may_wait_for_header(const struct turn_connections *all, uint32_t n_unknown)
+{
+	const struct config *config = turn_streams_config(all->streams);
+	uint32_t n_listeners = 0;
+
+	for (uint32_t i = 0; i < config->n_stream_listeners; i++)
+		n_listeners += config->stream_listeners[i].has_proxy_header;
+	return n_listeners == 0 || n_unknown == 0 ||
+	       n_unknown < config->streams.max_connections / n_listeners;
+}
+
 void turn_connection_new(struct turn_connections *all, const struct config_stream_listener *l,
-			 int fd)
+			 uint32_t *n_unknown, int fd)
 {
 	const struct config_streams *limits = &turn_streams_config(all->streams)->streams;
 	struct turn_connection *c = calloc(1, sizeof(*c));
 
 	all->stats.n_connections++;
-	// Behind a proxy nobody is known yet, so these are bounded by their own number.
-	if (c == NULL || all->stats.n_pending >= limits->max_connections) {
-		turn_streams_count(all->streams)->n_refused_total++;
+	if (l->has_proxy_header && !may_wait_for_header(all, *n_unknown)) {
+		turn_streams_count(all->streams)->n_refused_proxy++;
 		free(c);
 		close(fd);
 		return;
 	}
-	all->stats.n_pending++;
+	if (c == NULL) {
+		turn_streams_count(all->streams)->n_refused_total++;
+		close(fd);
+		return;
+	}
+	++*n_unknown;
+	c->n_unknown = n_unknown;
 	c->all = all;
 	c->fd = fd;
 	c->takes_plain = l->takes_plain;

@@ -20,9 +20,10 @@ struct turn_connections {
 	struct turn_listeners_stats stats;
 };
 
-// Takes over the socket, whatever becomes of it.
+// Takes over the socket, whatever becomes of it. `n_unknown` counts those of the listener whose client is not known yet, and stays
+// as long as they do.
 void turn_connection_new(struct turn_connections *all, const struct config_stream_listener *l,
-			 int fd);
+			 uint32_t *n_unknown, int fd);
 // Once a second: what takes too long, and what waits too long.
 void turn_connections_tick(struct turn_connections *all, uint64_t now_ns);
 void turn_connections_free(struct turn_connections *all);

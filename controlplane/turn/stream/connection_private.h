@@ -31,6 +31,7 @@ struct turn_connection {
 	struct turn_connection *next, **link;
 	struct turn_stream *stream; // NULL until the client is known
 	enum connection_state state;
+	uint32_t *n_unknown;     // of its listener
 	int fd;                  // until bev has it
 	struct event *readable;  // until bev is there
 	struct bufferevent *bev; // from the first byte on

@@ -30,6 +30,7 @@ struct turn_listener {
 	struct config_stream_listener config;
 	struct evconnlistener *listener;
 	struct event *go_on; // after accept failed
+	uint32_t n_unknown;  // connections whose client is not known yet
 };
 
 struct turn_listeners {
@@ -44,7 +45,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 {
 	struct turn_listener *l = arg;
 
-	turn_connection_new(&l->all->connections, &l->config, (int)fd);
+	turn_connection_new(&l->all->connections, &l->config, &l->n_unknown, (int)fd);
 }
 
 static void on_go_on(evutil_socket_t fd, short what, void *arg)

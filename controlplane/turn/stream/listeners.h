@@ -26,7 +26,6 @@ struct turn_listeners_stats {
 	uint64_t n_connections; // accepted by the kernel
 	uint64_t n_ended;
 	uint64_t n_tls_failures[TURN_TLS_FAILURE_COUNT];
-	uint32_t n_pending; // whose client is not known yet
 };
 
 // Binds and listens where the configuration says. -errno and one sentence with the remedy.

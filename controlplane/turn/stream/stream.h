@@ -105,6 +105,7 @@ struct turn_streams_stats {
 	uint32_t n_open[SHM_TRANSPORT_COUNT];
 	uint64_t n_refused_total;  // too many in all
 	uint64_t n_refused_source; // too many of one source
+	uint64_t n_refused_proxy;  // too many of one listener whose PROXY header has not come
 	uint64_t n_refused_accept; // accept failed: descriptors or memory ran out
 	uint64_t n_closed[TURN_STREAM_CLOSE_COUNT];
 	uint64_t n_requests;

@@ -1,0 +1,122 @@
+// TCP connections of clients, with real sockets over the loopback interface and the loop in the test's hand.
+#include "tests/unit/controlplane/turn_rig.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "controlplane/turn/stream/connection_private.h"
+
+#define MAX_CONNECTIONS 8
+#define STALLED_S       30
+
+static const struct config_stream_listener plain = { .takes_plain = true };
+static const struct config_stream_listener proxied = { .takes_plain = true,
+						       .has_proxy_header = true };
+
+static struct rig r;
+static struct event_base *base;
+static struct turn_streams *streams;
+static struct turn_connections all;
+static uint32_t n_unknown[2]; // of two listeners
+
+static void setup(void)
+{
+	struct config *config = rig_config();
+
+	config->streams = (struct config_streams){ .max_connections = MAX_CONNECTIONS,
+						   .per_source_max = MAX_CONNECTIONS,
+						   .handshake_timeout_s = 10,
+						   .allocation_timeout_s = 30,
+						   .stalled_s = STALLED_S,
+						   .buffer_bytes = 1 << 20,
+						   .buffer_ms = 1000,
+						   .buffer_total_bytes = 1 << 24 };
+	config->n_stream_listeners = 2;
+	config->stream_listeners = calloc(2, sizeof(proxied));
+	config->stream_listeners[0] = config->stream_listeners[1] = proxied;
+	rig_open(&r, config);
+	base = event_base_new();
+	cr_assert_eq(turn_streams_new(config, NULL, &r.engine.tables, r.engine.turn, &streams), 0);
+	all = (struct turn_connections){ .base = base, .streams = streams };
+}
+
+static void teardown(void)
+{
+	turn_connections_free(&all);
+	turn_streams_free(streams);
+	SSL_CTX_free(all.tls);
+	event_base_free(base);
+	rig_close(&r);
+}
+
+TestSuite(connections, .init = setup, .fini = teardown, .timeout = 60);
+
+// The client's end of a connection; the other one is what accept gave.
+static int connect_pair(int *accepted)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int listening = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t n = sizeof(address);
+
+	cr_assert_eq(bind(listening, (struct sockaddr *)&address, n), 0);
+	cr_assert_eq(listen(listening, 1), 0);
+	cr_assert_eq(getsockname(listening, (struct sockaddr *)&address, &n), 0);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&address, n), 0);
+	*accepted = accept4(listening, NULL, NULL, SOCK_NONBLOCK);
+	cr_assert_geq(*accepted, 0);
+	close(listening);
+	return fd;
+}
+
+static int client_of(const struct config_stream_listener *l, uint32_t listener)
+{
+	int accepted, fd = connect_pair(&accepted);
+
+	turn_connection_new(&all, l, &n_unknown[listener], accepted);
+	return fd;
+}
+
+static void run(uint32_t rounds)
+{
+	while (rounds-- > 0) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(1000);
+	}
+}
+
+static const struct turn_streams_stats *stats(void)
+{
+	return turn_streams_stats(streams);
+}
+
+Test(connections, those_without_a_proxy_header_take_no_other_listeners_share)
+{
+	static const uint8_t header[] =
+		"\r\n\r\n\0\r\nQUIT\n\x20\0\0"; // LOCAL, of the proxy itself
+	int silent[MAX_CONNECTIONS], fd;
+
+	for (uint32_t i = 0; i < MAX_CONNECTIONS; i++)
+		silent[i] = client_of(&proxied, 0);
+	cr_assert_eq(n_unknown[0], MAX_CONNECTIONS / 2);
+	cr_assert_eq(stats()->n_refused_proxy, MAX_CONNECTIONS / 2);
+	// Neither that of another proxy nor that of clients which come by themselves.
+	fd = client_of(&proxied, 1);
+	cr_assert_eq(n_unknown[1], 1);
+	cr_assert_eq(write(fd, header, sizeof(header)), (ssize_t)sizeof(header));
+	run(20);
+	cr_assert_eq(n_unknown[1], 0);
+	cr_assert_eq(stats()->n_open[SHM_TRANSPORT_TCP], 1);
+	close(fd);
+	fd = client_of(&plain, 1);
+	cr_assert_eq(n_unknown[1], 0);
+	cr_assert_eq(stats()->n_open[SHM_TRANSPORT_TCP], 2);
+	close(fd);
+	// And whoever ends gives its place back.
+	for (uint32_t i = 0; i < MAX_CONNECTIONS; i++)
+		close(silent[i]);
+	run(20);
+	cr_assert_eq(n_unknown[0], 0);
+}
