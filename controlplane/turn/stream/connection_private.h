@@ -68,6 +68,8 @@ void turn_connection_destroy(struct turn_connection *c, enum turn_stream_close_r
 // Options of an accepted socket.
 void turn_socket_prepare(int fd, uint32_t stalled_s);
 bool turn_socket_endpoints(int fd, struct ip_endpoint *client, struct ip_endpoint *server);
+// The kernel ends it no more for a client that lets data wait, only for a host that says nothing.
+void turn_socket_let_wait(int fd);
 // What the client's packets carried when it connected, 0 when the kernel does not tell; ours carry the same from now on.
 uint8_t turn_socket_dscp(int fd, bool is_v4);
 // Bytes that the client's host has acknowledged, ever, and whether it says nothing at all; true: none is left to acknowledge

@@ -32,6 +32,11 @@ void turn_socket_prepare(int fd, uint32_t stalled_s)
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 
+void turn_socket_let_wait(int fd)
+{
+	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
+}
+
 static bool endpoint_of(const struct sockaddr_storage *ss, struct ip_endpoint *out)
 {
 	memset(out, 0, sizeof(*out));

@@ -145,13 +145,22 @@ void turn_connection_check_output(struct turn_connection *c, uint64_t now_ns)
 		c->progress_at_ns = now_ns;
 		return;
 	}
-	// Whom a client's raw data goes to may take as long as the two like.
-	if (c->stream->pipe == NULL && now_ns > c->progress_at_ns + stalled_ns)
+	// Raw data may take as long as the two like, but what a peer that ended has left behind may not, and a host has to be
+	// there.
+	if ((c->stream->pipe == NULL || c->is_finishing || is_silent) &&
+	    now_ns > c->progress_at_ns + stalled_ns)
 		turn_connection_end(c, is_silent ? TURN_STREAM_CLOSE_NETWORK
 						 : TURN_STREAM_CLOSE_SLOW_READER);
 }
 
 // ---- RFC 6062
+
+static void on_begin_raw(struct turn_stream *s)
+{
+	struct turn_connection *c = s->carrier_arg;
+
+	turn_socket_let_wait((int)bufferevent_getfd(c->bev));
+}
 
 static void on_write_raw(struct turn_stream *s, const uint8_t *bytes, size_t n_bytes)
 {
@@ -212,6 +221,7 @@ static void on_close(struct turn_stream *s, enum turn_stream_close_reason reason
 const struct turn_stream_carrier turn_connection_carrier = {
 	.write = on_write_message,
 	.close = on_close,
+	.begin_raw = on_begin_raw,
 	.write_raw = on_write_raw,
 	.n_queued_bytes = queued_bytes,
 	.pause = on_pause,

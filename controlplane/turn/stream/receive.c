@@ -146,6 +146,8 @@ static void handle_request(struct turn_stream *s, const uint8_t *bytes, size_t n
 	}
 	if (s->pipe != NULL && !s->pipe_started) {
 		s->pipe_started = true;
+		if (s->carrier->begin_raw != NULL)
+			s->carrier->begin_raw(s);
 		s->pipe->start(s->pipe_arg, s);
 		return;
 	}

@@ -47,6 +47,8 @@ struct turn_stream_carrier {
 	// Ends the connection; turn_stream_close calls it once and uses neither `carrier_arg` nor the carrier again.
 	void (*close)(struct turn_stream *s, enum turn_stream_close_reason reason);
 	// The rest is for raw data (RFC 6062); NULL where it is impossible (DTLS).
+	// From now on its bytes are raw, and may wait as long as the two ends like. May be NULL.
+	void (*begin_raw)(struct turn_stream *s);
 	// Sends bytes as they are.
 	void (*write_raw)(struct turn_stream *s, const uint8_t *bytes, size_t n_bytes);
 	// Bytes written and not yet with the kernel.

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,6 +91,119 @@ static void run(uint32_t rounds)
 static const struct turn_streams_stats *stats(void)
 {
 	return turn_streams_stats(streams);
+}
+
+static size_t binding_request(uint8_t out[20])
+{
+	static const uint8_t id[12] = "abcdefghijk";
+	struct stun_builder b;
+
+	stun_build_begin(&b, out, 20, STUN_BINDING_REQUEST, id);
+	return stun_build_end(&b);
+}
+
+// A client that is past its first message; its connection.
+static struct turn_connection *begun(int *fd)
+{
+	uint8_t question[20], answer[64];
+	size_t n = binding_request(question);
+
+	*fd = client_of(&plain, 0);
+	cr_assert_eq(write(*fd, question, n), (ssize_t)n);
+	for (uint32_t i = 0; i < 1000; i++) {
+		run(1);
+		if (recv(*fd, answer, sizeof(answer), MSG_DONTWAIT) > 0)
+			return all.all;
+	}
+	cr_assert_fail("no answer");
+	return NULL;
+}
+
+// ---- a pipe to nobody (RFC 6062)
+
+static struct {
+	uint8_t bytes[256 << 10];
+	size_t n_bytes;
+	bool pauses; // at the first byte that it gets
+	uint32_t n_closed;
+	size_t n_bytes_at_close;
+} got;
+
+static void on_start(void *arg, struct turn_stream *s)
+{
+}
+
+static void on_receive(void *arg, struct turn_stream *s, const uint8_t *bytes, size_t n_bytes)
+{
+	cr_assert_leq(got.n_bytes + n_bytes, sizeof(got.bytes));
+	memcpy(got.bytes + got.n_bytes, bytes, n_bytes);
+	got.n_bytes += n_bytes;
+	if (got.pauses)
+		turn_stream_pause(s, true);
+}
+
+static void on_drained(void *arg, struct turn_stream *s)
+{
+}
+
+static void on_closed(void *arg, struct turn_stream *s, enum turn_stream_close_reason reason)
+{
+	got.n_closed++;
+	got.n_bytes_at_close = got.n_bytes;
+}
+
+static const struct turn_stream_pipe nobody = {
+	.start = on_start,
+	.receive = on_receive,
+	.drained = on_drained,
+	.closed = on_closed,
+};
+
+// As a ConnectionBind does.
+static void become_pipe(struct turn_connection *c)
+{
+	uint8_t question[20];
+	size_t n = binding_request(question);
+
+	cr_assert_eq(turn_stream_become_pipe(c->stream, &nobody, NULL), 0);
+	turn_streams_receive(c->stream, question, n, r.now_ns, r.wall_ns);
+}
+
+static int user_timeout_ms(const struct turn_connection *c)
+{
+	socklen_t n = sizeof(int);
+	int timeout_ms = -1;
+
+	cr_assert_eq(getsockopt((int)bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_USER_TIMEOUT,
+				&timeout_ms, &n),
+		     0);
+	return timeout_ms;
+}
+
+Test(connections, rfc6062_5_4_a_pipe_may_wait_as_long_as_its_ends_like)
+{
+	struct turn_connection *c;
+	uint64_t now_ns;
+	static char some[64 << 10];
+	int fd;
+
+	c = begun(&fd);
+	cr_assert_gt(user_timeout_ms(c), STALLED_S * 1000);
+	become_pipe(c);
+	cr_assert_eq(user_timeout_ms(c), 0, "the kernel would end it");
+	// The client reads nothing, and we do not end it either.
+	memset(some, 'x', sizeof(some));
+	while (turn_stream_pipe_write(c->stream, some, sizeof(some)) < (1u << 20))
+		run(1);
+	now_ns = turn_stream_now_ns(CLOCK_MONOTONIC);
+	for (uint64_t s = 1; s < 10 * STALLED_S; s += 5)
+		turn_connections_tick(&all, now_ns + s * RIG_S);
+	cr_assert_eq(got.n_closed, 0);
+	// What a peer that ended has left behind is not kept for ever.
+	turn_stream_finish(c->stream);
+	turn_connections_tick(&all, now_ns + 20 * STALLED_S * RIG_S);
+	cr_assert_eq(got.n_closed, 1);
+	close(fd);
 }
 
 Test(connections, those_without_a_proxy_header_take_no_other_listeners_share)
