@@ -117,6 +117,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		return;
 	}
 	if (what & BEV_EVENT_EOF) {
+		if (!turn_connection_read_rest(c))
+			return;
 		turn_connection_end(c, c->is_finishing ? TURN_STREAM_CLOSE_PEER
 						       : TURN_STREAM_CLOSE_CLIENT);
 		return;

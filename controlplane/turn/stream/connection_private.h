@@ -78,6 +78,8 @@ bool turn_socket_progress(int fd, uint64_t *n_acked_bytes, bool *is_silent);
 
 // ---- connection_read.c
 void turn_connection_read(struct turn_connection *c);
+// The client has ended: hands the peer what came before that, be it paused or not (RFC 6062). False: the connection is gone.
+bool turn_connection_read_rest(struct turn_connection *c);
 void turn_connection_on_retry(evutil_socket_t fd, short what, void *arg);
 
 // ---- connection_write.c

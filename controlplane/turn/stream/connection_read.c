@@ -54,7 +54,7 @@ static bool read_raw(struct turn_connection *c, struct evbuffer *in)
 	uint32_t idx = c->stream->idx, serial = c->stream->serial;
 	struct evbuffer_iovec piece;
 
-	if (c->is_paused || evbuffer_peek(in, -1, NULL, &piece, 1) < 1 || piece.iov_len == 0)
+	if (evbuffer_peek(in, -1, NULL, &piece, 1) < 1 || piece.iov_len == 0)
 		return false;
 	turn_streams_receive_raw(c->stream, piece.iov_base, piece.iov_len);
 	if (turn_streams_find(streams, idx, serial) == NULL)
@@ -115,8 +115,20 @@ void turn_connection_read(struct turn_connection *c)
 	}
 	if (c->is_blocked)
 		return;
-	while (is_raw(c) ? read_raw(c, in) : read_message(c, in, now_ns, wall_ns))
+	while (is_raw(c) ? !c->is_paused && read_raw(c, in) : read_message(c, in, now_ns, wall_ns))
 		;
+}
+
+bool turn_connection_read_rest(struct turn_connection *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	struct turn_streams *streams = c->all->streams;
+	uint32_t idx = c->stream->idx, serial = c->stream->serial;
+
+	if (is_raw(c) && !c->is_finishing)
+		while (read_raw(c, in))
+			;
+	return turn_streams_find(streams, idx, serial) != NULL;
 }
 
 void turn_connection_on_retry(evutil_socket_t fd, short what, void *arg)

@@ -206,6 +206,36 @@ Test(connections, rfc6062_5_4_a_pipe_may_wait_as_long_as_its_ends_like)
 	close(fd);
 }
 
+// What libevent does when one read of TLS gives data and close_notify.
+Test(connections, rfc6062_5_5_what_came_before_the_end_reaches_a_peer_that_does_not_read)
+{
+	static uint8_t some[4][10000];
+	struct turn_connection *c;
+	struct evbuffer *in;
+	int fd;
+
+	c = begun(&fd);
+	become_pipe(c);
+	got.pauses = true;
+	in = bufferevent_get_input(c->bev);
+	evbuffer_unfreeze(in, 0);
+	for (uint32_t i = 0; i < 4; i++) {
+		memset(some[i], 'a' + (int)i, sizeof(some[i]));
+		cr_assert_eq(evbuffer_add_reference(in, some[i], sizeof(some[i]), NULL, NULL), 0);
+	}
+	evbuffer_freeze(in, 0);
+	turn_connection_read(c);
+	cr_assert(c->is_paused);
+	cr_assert_eq(got.n_bytes, sizeof(some[0]));
+	cr_assert_eq(evbuffer_get_length(in), 3 * sizeof(some[0]));
+	bufferevent_trigger_event(c->bev, BEV_EVENT_READING | BEV_EVENT_EOF, 0);
+	run(5);
+	cr_assert_eq(got.n_closed, 1);
+	cr_assert_eq(got.n_bytes_at_close, sizeof(some));
+	cr_assert_arr_eq(got.bytes, some, sizeof(some));
+	close(fd);
+}
+
 Test(connections, those_without_a_proxy_header_take_no_other_listeners_share)
 {
 	static const uint8_t header[] =
