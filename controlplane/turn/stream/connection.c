@@ -173,10 +173,9 @@ static bool start_tls(struct turn_connection *c)
 		return false;
 	c->bev = bufferevent_openssl_socket_new(c->all->base, c->fd, ssl, BUFFEREVENT_SSL_ACCEPTING,
 						BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-	if (c->bev == NULL) {
-		SSL_free(ssl);
+	// libevent has freed it where it fails, as CLOSE_ON_FREE would have it later.
+	if (c->bev == NULL)
 		return false;
-	}
 	// Many clients just close; framing tells what was cut off, and nothing is lost by it.
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	c->state = CONNECTION_HANDSHAKE;

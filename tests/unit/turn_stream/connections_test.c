@@ -13,6 +13,7 @@
 #define STALLED_S       30
 
 static const struct config_stream_listener plain = { .takes_plain = true };
+static const struct config_stream_listener secure = { .takes_tls = true };
 static const struct config_stream_listener proxied = { .takes_plain = true,
 						       .has_proxy_header = true };
 
@@ -233,6 +234,42 @@ Test(connections, rfc6062_5_5_what_came_before_the_end_reaches_a_peer_that_does_
 	cr_assert_eq(got.n_closed, 1);
 	cr_assert_eq(got.n_bytes_at_close, sizeof(some));
 	cr_assert_arr_eq(got.bytes, some, sizeof(some));
+	close(fd);
+}
+
+static bool memory_runs_out; // for one larger thing
+
+static void *allocate(size_t n_bytes)
+{
+	if (!memory_runs_out || n_bytes < 256)
+		return malloc(n_bytes);
+	memory_runs_out = false;
+	return NULL;
+}
+
+static uint32_t n_ssl_freed;
+
+static void on_ssl_free(void *parent, void *p, CRYPTO_EX_DATA *data, int idx, long arg, void *argp)
+{
+	n_ssl_freed++;
+}
+
+Test(connections, out_of_memory_for_tls_ends_it_and_frees_once)
+{
+	int fd;
+
+	event_set_mem_functions(allocate, realloc, free);
+	cr_assert_geq(SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_free), 0);
+	all.tls = SSL_CTX_new(TLS_server_method());
+	cr_assert_not_null(all.tls);
+	fd = client_of(&secure, 0);
+	cr_assert_eq(write(fd, "\x16", 1), 1);
+	memory_runs_out = true;
+	run(20);
+	cr_assert(!memory_runs_out);
+	cr_assert_eq(n_ssl_freed, 1);
+	cr_assert_eq(stats()->n_closed[TURN_STREAM_CLOSE_MEMORY], 1);
+	cr_assert_null(all.all);
 	close(fd);
 }
 
