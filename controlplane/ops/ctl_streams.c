@@ -58,6 +58,7 @@ json_t *ctl_stream_counters(const struct engine *e)
 			    l->n_tls_failures[i]);
 	}
 	add(object, "%s", "requests", s->n_requests);
+	add(object, "%s", "request_pauses", s->n_request_pauses);
 	add(object, "%s", "messages_in", s->n_messages_in);
 	add(object, "%s", "messages_out", s->n_messages_out);
 	add(object, "%s", "dropped_inject_full", s->n_dropped_inject_full);

@@ -39,7 +39,7 @@ struct turn_connection {
 	bool takes_tls;
 	bool has_begun;    // the first message came
 	bool is_paused;    // by the pipe
-	bool is_blocked;   // waits for the worker
+	bool is_blocked;   // waits for the worker, or until it may ask again
 	bool is_finishing; // sends what waits, then ends
 	bool is_shut;      // has sent all, and waits for the client's end
 	uint8_t realm_idx;
@@ -53,6 +53,7 @@ struct turn_connection {
 	uint64_t n_acked_bytes;  // by the client's host, when last looked at
 	uint64_t progress_at_ns; // when that grew, or nothing waited
 	uint64_t blocked_at_ns;
+	uint64_t asked_until_ns; // up to when its requests use up what it may ask
 	uint64_t shut_at_ns;
 	uint64_t ticked_at_ns;
 	struct event *retry; // while blocked

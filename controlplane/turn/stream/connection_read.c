@@ -9,6 +9,13 @@
 #define BLOCKED_NS_MAX 100000000ull
 #define HEAD_BYTES     8 // as many as framing wants to see of a message's start
 
+// What one connection may ask of the control plane, beyond what any client has to say; whoever goes on waits, and loses nothing.
+// Data is the workers'.
+#define REQUESTS_PER_S   1000u
+#define REQUESTS_BURST   2000u
+#define REQUEST_NS       (1000000000ull / REQUESTS_PER_S)
+#define REQUEST_PAUSE_US 50000
+
 static enum turn_stream_close_reason reason_of(enum turn_framing f)
 {
 	switch (f) {
@@ -21,24 +28,45 @@ static enum turn_stream_close_reason reason_of(enum turn_framing f)
 	}
 }
 
-// Whether to stop before a message that a worker has no room for.
+static void block(struct turn_connection *c, long us)
+{
+	const struct timeval retry = { .tv_usec = us };
+
+	c->is_blocked = true;
+	bufferevent_disable(c->bev, EV_READ);
+	event_add(c->retry, &retry);
+}
+
+// Whether to stop before a message that is not data, since too many of them came.
+static bool must_not_ask(struct turn_connection *c, uint64_t now_ns)
+{
+	if (c->asked_until_ns < now_ns)
+		c->asked_until_ns = now_ns;
+	if (c->asked_until_ns - now_ns <= (REQUESTS_BURST - 1) * REQUEST_NS) {
+		c->asked_until_ns += REQUEST_NS;
+		return false;
+	}
+	turn_streams_count(c->all->streams)->n_request_pauses++;
+	block(c, REQUEST_PAUSE_US);
+	return true;
+}
+
+// Whether to stop before a message, because a worker has no room for it or for its number.
 static bool must_wait(struct turn_connection *c, const uint8_t *head, uint64_t now_ns)
 {
-	static const struct timeval retry = { .tv_usec = RETRY_US };
 	bool is_data = head[0] >= 0x40 || bytes_get_be16(head) == TURN_SEND_INDICATION;
 
-	if (!is_data || turn_streams_has_room(c->stream)) {
-		if (is_data)
-			c->blocked_at_ns = 0;
+	if (!is_data)
+		return must_not_ask(c, now_ns);
+	if (turn_streams_has_room(c->stream)) {
+		c->blocked_at_ns = 0;
 		return false;
 	}
 	if (c->blocked_at_ns == 0)
 		c->blocked_at_ns = now_ns;
 	if (now_ns > c->blocked_at_ns + BLOCKED_NS_MAX)
 		return false;
-	c->is_blocked = true;
-	bufferevent_disable(c->bev, EV_READ);
-	event_add(c->retry, &retry);
+	block(c, RETRY_US);
 	return true;
 }
 

@@ -111,7 +111,8 @@ struct turn_streams_stats {
 	uint64_t n_refused_accept; // accept failed: descriptors or memory ran out
 	uint64_t n_closed[TURN_STREAM_CLOSE_COUNT];
 	uint64_t n_requests;
-	uint64_t n_messages_in;         // ChannelData and Send indications handed to workers
+	uint64_t n_request_pauses; // connections that asked too much and were not read for a moment
+	uint64_t n_messages_in;    // ChannelData and Send indications handed to workers
 	uint64_t n_dropped_inject_full; // those that a worker had no room for
 	uint64_t n_dropped_inject_size; // those too long for a ring's slot
 	uint64_t n_ignored_in;          // other indications and responses

@@ -2,6 +2,7 @@
 #include "tests/unit/controlplane/turn_rig.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -270,6 +271,34 @@ Test(connections, out_of_memory_for_tls_ends_it_and_frees_once)
 	cr_assert_eq(n_ssl_freed, 1);
 	cr_assert_eq(stats()->n_closed[TURN_STREAM_CLOSE_MEMORY], 1);
 	cr_assert_null(all.all);
+	close(fd);
+}
+
+Test(connections, requests_of_one_are_bounded_and_none_is_lost)
+{
+	static uint8_t questions[3000][20];
+	uint8_t answers[4096];
+	uint64_t begun_at_ns, took_ns;
+	size_t n_bytes = 0;
+	ssize_t n;
+	int fd;
+
+	fd = client_of(&plain, 0);
+	for (uint32_t i = 0; i < 3000; i++)
+		binding_request(questions[i]);
+	cr_assert_eq(write(fd, questions, sizeof(questions)), (ssize_t)sizeof(questions));
+	begun_at_ns = turn_stream_now_ns(CLOCK_MONOTONIC);
+	while (n_bytes < 3000 * 32) {
+		run(1);
+		n = recv(fd, answers, sizeof(answers), MSG_DONTWAIT);
+		cr_assert(n > 0 || errno == EAGAIN, "it was ended");
+		n_bytes += n > 0 ? (size_t)n : 0;
+	}
+	took_ns = turn_stream_now_ns(CLOCK_MONOTONIC) - begun_at_ns;
+	// A burst of 2000, and the rest at 1000 a second; at least, however slow the machine is.
+	cr_assert_geq(took_ns, 900000000ull);
+	cr_assert_gt(stats()->n_request_pauses, 0);
+	cr_assert_eq(stats()->n_requests, 3000);
 	close(fd);
 }
 
