@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/blast/waited.h"
+#include "bench/sfu/cpu_time.h"
 #include "bench/sfu/report.h"
 
 #define TIMER_NS      10000000ULL
@@ -215,6 +217,8 @@ static void begin_counting(struct load *l)
 	}
 	l->result.received_pkts -= l->result.totals.n_pkts;
 	l->result.received_bytes -= l->result.totals.n_bytes;
+	l->result.waited_ns = waited_ns();
+	l->result.server_cpu_ns = cpu_time_ns((pid_t)l->options.server_pid);
 	l->result.counted_ns = now_ns;
 }
 
@@ -223,6 +227,9 @@ static void end_counting(struct load *l)
 	uint64_t now_ns = clock_ns();
 
 	l->result.counted_ns = now_ns - l->result.counted_ns;
+	l->result.waited_ns = waited_ns() - l->result.waited_ns;
+	l->result.server_cpu_ns =
+		cpu_time_ns((pid_t)l->options.server_pid) - l->result.server_cpu_ns;
 	for (uint32_t i = 0; i < l->n_sessions; i++) {
 		l->sessions[i].gap_ns = rtp_sink_longest_gap_ns(&l->sessions[i].sink, now_ns);
 		l->sessions[i].is_silent = now_ns - l->sessions[i].sink.last_ns > SILENT_NS;

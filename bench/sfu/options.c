@@ -25,6 +25,7 @@ static const char usage[] =
 	"  --profiles TEXT   offered in DTLS, by preference        "
 	"(SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80)\n"
 	"  --max-loss SHARE  lost after repair, above is failure   (0.001)\n"
+	"  --server-pid PID  tells the CPU time of that process, too\n"
 	"  --json FILE       results; - is stdout\n"
 	"Exit code: 0 when all joined and every packet was right, 1 when not, 2 for wrong usage.\n";
 
@@ -50,6 +51,7 @@ enum {
 	OPT_NO_TWCC,
 	OPT_PROFILES,
 	OPT_MAX_LOSS,
+	OPT_SERVER_PID,
 	OPT_JSON,
 	OPT_HELP,
 };
@@ -76,6 +78,7 @@ static const struct option long_options[] = {
 	{ "no-twcc", no_argument, NULL, OPT_NO_TWCC },
 	{ "profiles", required_argument, NULL, OPT_PROFILES },
 	{ "max-loss", required_argument, NULL, OPT_MAX_LOSS },
+	{ "server-pid", required_argument, NULL, OPT_SERVER_PID },
 	{ "json", required_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -127,6 +130,10 @@ static bool take_number(struct load_options *o, int option, const char *text)
 	case OPT_TEMPORAL:
 		ok = number(text, 1, 3, &v);
 		o->media.n_temporal = (uint8_t)v;
+		return ok;
+	case OPT_SERVER_PID:
+		ok = number(text, 1, INT32_MAX, &v);
+		o->server_pid = (uint32_t)v;
 		return ok;
 	case OPT_BITRATE:
 		ok = number(text, 10000, 1000000000, &v);

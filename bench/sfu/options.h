@@ -16,7 +16,8 @@ struct load_options {
 	uint32_t n_watchers;   // of each publisher
 	uint32_t warmup_s;
 	uint32_t seconds;
-	double loss_max; // share, after repair
+	double loss_max;     // share, after repair
+	uint32_t server_pid; // whose CPU time is told; 0 = nobody's
 	struct load_media media;
 };
 

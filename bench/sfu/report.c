@@ -94,6 +94,8 @@ static void put_json(FILE *f, const struct load_result *r, bool good)
 		"%lu, \"plis_received\": %lu},\n",
 		c->n_nacks_sent, c->n_nacks_received, c->n_repeated, c->n_plis_sent,
 		c->n_plis_received);
+	fprintf(f, "  \"waited_share\": %.4f,\n  \"server_cpu_seconds\": %.4f,\n",
+		(double)r->waited_ns / (double)r->counted_ns, (double)r->server_cpu_ns / 1e9);
 	put_samples(f, r);
 	fprintf(f, "  \"send_failed\": %lu,\n  \"consent_lost\": %lu\n}\n",
 		r->transport.n_send_failed, r->transport.n_consent_lost);

@@ -18,6 +18,8 @@ struct load_result {
 	uint32_t
 		n_in_the_dark; // watchers that received nothing while counting, or nothing in its last second
 	uint64_t counted_ns;
+	uint64_t waited_ns;      // kept from the CPU by others, while counting
+	uint64_t server_cpu_ns;  // of --server-pid, while counting
 	uint64_t published_pkts; // while counting
 	uint64_t received_pkts;
 	uint64_t received_bytes;
