@@ -53,23 +53,23 @@ static bool secret_is_good(const redisReply *e)
 	       memchr(e->str, '\0', (size_t)e->len) == NULL;
 }
 
+// Whether the secrets that would be taken from the answer are those that are known. A set keeps its order as long as it is not
+// changed.
 static bool secrets_are_same(const struct redis_realm *r, const redisReply *set)
 {
-	uint32_t n_same = 0;
+	uint32_t n = 0;
 
-	for (size_t i = 0; i < set->elements; i++) {
+	for (size_t i = 0; i < set->elements && n < TURN_STORE_SECRETS_MAX; i++) {
 		const redisReply *e = set->element[i];
 
 		if (!secret_is_good(e))
 			continue;
-		for (uint32_t j = 0; j < r->n_secrets; j++) {
-			if (strlen(r->secret[j]) == (size_t)e->len &&
-			    CRYPTO_memcmp(r->secret[j], e->str, (size_t)e->len) == 0)
-				n_same++;
-		}
+		if (n == r->n_secrets || strlen(r->secret[n]) != (size_t)e->len ||
+		    CRYPTO_memcmp(r->secret[n], e->str, (size_t)e->len) != 0)
+			return false;
+		n++;
 	}
-	return n_same == r->n_secrets &&
-	       (n_same == set->elements || n_same == TURN_STORE_SECRETS_MAX);
+	return n == r->n_secrets;
 }
 
 static void secrets_take(struct redis_store *s, struct redis_realm *r, const redisReply *set)
@@ -175,7 +175,7 @@ static void rules_take(struct redis_store *s, uint8_t realm_idx, uint32_t which,
 		const redisReply *e = set->element[i];
 		int ret = -EINVAL;
 
-		if (e->type == REDIS_REPLY_STRING)
+		if (e->type == REDIS_REPLY_STRING && strlen(e->str) == (size_t)e->len)
 			ret = rules_add(rules, &n, e->str,
 					which == 0 ? SHM_PEER_ALLOW : SHM_PEER_DENY, realm_idx);
 		if (ret == -ENOSPC) {

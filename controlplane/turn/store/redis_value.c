@@ -55,20 +55,34 @@ int redis_value_number(const char *text, size_t n_bytes, uint32_t *out)
 	return 0;
 }
 
-// Base64 with or without padding; coturn's own sample ends with a newline inside, which stays.
+static bool is_base64_digit(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+	       c == '+' || c == '/';
+}
+
+// Base64 with its padding or without; coturn's own sample ends with a newline inside, which stays.
 static int base64_decode(const char *text, size_t n_bytes, struct turn_store_oauth_key *out)
 {
 	unsigned char decoded[(TURN_STORE_OAUTH_KEY_BYTES + 2) / 3 * 3 + 3];
 	char padded[sizeof(decoded) / 3 * 4 + 1];
-	size_t n_padding = (4 - n_bytes % 4) % 4;
+	size_t n_given = 0, n_padding;
 	int n;
 
+	OPENSSL_cleanse(out->key, sizeof(out->key));
+	out->key_bytes = 0;
 	while (n_bytes > 0 && text[n_bytes - 1] == '=') {
 		n_bytes--;
-		n_padding = (4 - n_bytes % 4) % 4;
+		n_given++;
 	}
-	if (n_bytes == 0 || n_padding == 3 || n_bytes + n_padding >= sizeof(padded))
+	n_padding = (4 - n_bytes % 4) % 4;
+	if (n_bytes == 0 || n_padding == 3 || n_bytes + n_padding >= sizeof(padded) ||
+	    (n_given > 0 && n_given != n_padding))
 		return -EINVAL;
+	// The decoder would skip white space and take padding anywhere.
+	for (size_t i = 0; i < n_bytes; i++)
+		if (!is_base64_digit(text[i]))
+			return -EINVAL;
 	memcpy(padded, text, n_bytes);
 	memset(padded + n_bytes, '=', n_padding);
 	n = EVP_DecodeBlock(decoded, (const unsigned char *)padded, (int)(n_bytes + n_padding));

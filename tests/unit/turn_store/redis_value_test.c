@@ -87,6 +87,13 @@ Test(redis_value, rfc7635_4_oauth_keys_as_coturn_keeps_them)
 	cr_expect_lt(OAUTH("ikm_key", "M"), 0);
 	cr_expect_lt(OAUTH("ikm_key", "=="), 0);
 	cr_expect_lt(OAUTH("ikm_key", "????"), 0);
+	cr_expect_lt(OAUTH("ikm_key", "MT=zMTIz"), 0);
+	cr_expect_lt(OAUTH("ikm_key", "MTIz\n\n\n\n"), 0);
+	cr_expect_lt(OAUTH("ikm_key", "MTI=="), 0);
+	// The later of two counts, and nothing is left of the longer one.
+	cr_assert_eq(OAUTH("ikm_key", "MTIzNDU2", "ikm_key", "MTIz"), 0);
+	cr_expect_eq(key.key_bytes, 3);
+	cr_expect_arr_eq(key.key, "123\0\0\0", 6);
 	cr_expect_lt(OAUTH("ikm_key", "MTIz", "lifetime", "x"), 0);
 	cr_expect_lt(
 		OAUTH("ikm_key",
