@@ -221,6 +221,11 @@ uint32_t turn_tcp_relay_accepted(struct turn_tcp_relay *r, uint32_t allocation_i
 	return turn_tcp_connection_by_id(&r->connections, id);
 }
 
+uint64_t turn_tcp_relay_accept_failed(struct turn_tcp_relay *r)
+{
+	return ++r->counter[TURN_TCP_COUNTER_ACCEPT_FAILED];
+}
+
 void turn_tcp_relay_closed(struct turn_tcp_relay *r, uint32_t connection)
 {
 	turn_tcp_forget(r, connection);
@@ -290,6 +295,7 @@ const char *turn_tcp_counter_name(enum turn_tcp_counter c)
 		[TURN_TCP_COUNTER_FAILED] = "connections_failed",
 		[TURN_TCP_COUNTER_ACCEPTED] = "connections_accepted",
 		[TURN_TCP_COUNTER_REFUSED] = "connections_refused",
+		[TURN_TCP_COUNTER_ACCEPT_FAILED] = "accept_failed",
 		[TURN_TCP_COUNTER_BOUND] = "connections_bound",
 		[TURN_TCP_COUNTER_UNBOUND] = "connections_not_bound_in_time",
 		[TURN_TCP_COUNTER_UP_BYTES] = "up_bytes",

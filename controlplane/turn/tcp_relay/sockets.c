@@ -2,18 +2,20 @@
 #include "controlplane/turn/tcp_relay/sockets.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "controlplane/net/next_hop.h"
+#include "controlplane/ops/log.h"
 #include "controlplane/turn/tcp_relay/connections.h"
 #include "controlplane/turn/tcp_relay/sockets_private.h"
 
 #define BACKLOG          64
 #define ACCEPT_BATCH     16
+#define ACCEPT_PAUSE_US  100000
 #define RATE_TICKS_PER_S 20
 
 static uint64_t now_ns(void)
@@ -26,18 +28,25 @@ static uint64_t now_ns(void)
 
 // ---- peers that connect
 
-// Descriptors have run out: without this the listener would be ready for ever.
-static void refuse_one(struct turn_tcp_sockets *k, int listening_fd)
+static void on_go_on(evutil_socket_t fd, short what, void *arg)
 {
-	int fd;
+	struct turn_tcp_listener *l = arg;
 
-	if (k->spare_fd < 0)
-		return;
-	close(k->spare_fd);
-	fd = accept4(listening_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd >= 0)
-		close(fd);
-	k->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	event_add(l->event, NULL);
+}
+
+// Out of descriptors or memory: the peer stays in the kernel's queue, and asking for it over and over helps nobody.
+static void pause_accepting(struct turn_tcp_listener *l)
+{
+	static const struct timeval pause = { .tv_usec = ACCEPT_PAUSE_US };
+	struct turn_tcp_sockets *k = l->sockets;
+
+	if (turn_tcp_relay_accept_failed(k->relay) == 1)
+		log_error("turn: cannot accept connections of peers: %s; raise the limit of open "
+			  "files (LimitNOFILE); accept_failed counts further ones",
+			  strerror(errno));
+	event_del(l->event);
+	event_add(l->go_on, &pause);
 }
 
 static void accepted(struct turn_tcp_listener *l, int fd, const struct sockaddr_storage *ss)
@@ -82,8 +91,10 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 			accepted(l, peer_fd, &ss);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE)
-			refuse_one(k, l->fd);
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			pause_accepting(l);
+			return;
+		}
 		if (errno != ECONNABORTED)
 			return;
 	}
@@ -93,6 +104,8 @@ static void listener_free(struct turn_tcp_listener *l)
 {
 	if (l->event != NULL)
 		event_free(l->event);
+	if (l->go_on != NULL)
+		event_free(l->go_on);
 	if (l->rate != NULL)
 		bufferevent_rate_limit_group_free(l->rate);
 	if (l->fd >= 0)
@@ -137,7 +150,8 @@ static int io_listen(void *arg, uint32_t allocation_idx, const struct ip_endpoin
 		goto fail;
 	}
 	l->event = event_new(k->base, l->fd, EV_READ | EV_PERSIST, on_listener, l);
-	if (l->event == NULL || event_add(l->event, NULL) < 0 ||
+	l->go_on = event_new(k->base, -1, 0, on_go_on, l);
+	if (l->event == NULL || l->go_on == NULL || event_add(l->event, NULL) < 0 ||
 	    limit_rate(l, turn_tcp_relay_bytes_per_s(k->relay, allocation_idx)) < 0)
 		goto fail;
 	k->listener[allocation_idx] = l;
@@ -282,7 +296,6 @@ int turn_tcp_sockets_new(struct event_base *base, struct turn_server *server,
 	k->base = base;
 	k->streams = streams;
 	k->hops = hops;
-	k->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	k->listener = calloc((size_t)n_allocations + 1, sizeof(*k->listener));
 	k->peer = calloc((size_t)TURN_TCP_CONNECTIONS_MOST + 1, sizeof(struct turn_tcp_peer *));
 	if (k->listener == NULL || k->peer == NULL)
@@ -304,8 +317,6 @@ void turn_tcp_sockets_free(struct turn_tcp_sockets *k)
 	turn_tcp_relay_free(k->relay);
 	while (k->peers != NULL)
 		turn_tcp_peer_free(k->peers);
-	if (k->spare_fd >= 0)
-		close(k->spare_fd);
 	free(k->listener);
 	free(k->peer);
 	free(k);

@@ -12,6 +12,7 @@
 struct turn_tcp_listener {
 	struct turn_tcp_sockets *sockets;
 	struct event *event;
+	struct event *go_on;                       // after accept failed
 	struct bufferevent_rate_limit_group *rate; // of its connections; NULL = no limit
 	uint32_t allocation_idx;
 	int fd;
@@ -42,7 +43,6 @@ struct turn_tcp_sockets {
 	struct turn_tcp_peer **peer;         // by connection
 	struct turn_tcp_peer *peers;         // all, also those that only send what is left
 	uint32_t n_lingering;                // of those that only send what is left
-	int spare_fd; // given up for a moment to refuse a connection where descriptors run out
 };
 
 // ---- socket.c: addresses and options

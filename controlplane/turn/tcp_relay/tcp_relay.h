@@ -43,14 +43,15 @@ struct turn_tcp_limits {
 
 enum turn_tcp_counter {
 	TURN_TCP_COUNTER_ALLOCATED = 0,
-	TURN_TCP_COUNTER_CONNECTED,  // to peers
-	TURN_TCP_COUNTER_FAILED,     // no connection to a peer, or not in time
-	TURN_TCP_COUNTER_ACCEPTED,   // of peers
-	TURN_TCP_COUNTER_REFUSED,    // peers without a permission, or too many
-	TURN_TCP_COUNTER_BOUND,      // by ConnectionBind
-	TURN_TCP_COUNTER_UNBOUND,    // nobody bound them in time
-	TURN_TCP_COUNTER_UP_BYTES,   // from clients to peers
-	TURN_TCP_COUNTER_DOWN_BYTES, // from peers to clients
+	TURN_TCP_COUNTER_CONNECTED,     // to peers
+	TURN_TCP_COUNTER_FAILED,        // no connection to a peer, or not in time
+	TURN_TCP_COUNTER_ACCEPTED,      // of peers
+	TURN_TCP_COUNTER_REFUSED,       // peers without a permission, or too many
+	TURN_TCP_COUNTER_ACCEPT_FAILED, // descriptors or memory ran out
+	TURN_TCP_COUNTER_BOUND,         // by ConnectionBind
+	TURN_TCP_COUNTER_UNBOUND,       // nobody bound them in time
+	TURN_TCP_COUNTER_UP_BYTES,      // from clients to peers
+	TURN_TCP_COUNTER_DOWN_BYTES,    // from peers to clients
 	TURN_TCP_COUNTER_COUNT
 };
 const char *turn_tcp_counter_name(enum turn_tcp_counter c); // snake_case, static
@@ -72,6 +73,8 @@ void turn_tcp_relay_failed(struct turn_tcp_relay *r, uint32_t connection, uint64
 // at once.
 uint32_t turn_tcp_relay_accepted(struct turn_tcp_relay *r, uint32_t allocation_idx,
 				 const struct ip_endpoint *peer, uint64_t now_ns);
+// Descriptors or memory ran out where a peer was to be accepted; how often so far, this time included.
+uint64_t turn_tcp_relay_accept_failed(struct turn_tcp_relay *r);
 // A bound connection has ended, or one that waits to be bound; it is closed already.
 void turn_tcp_relay_closed(struct turn_tcp_relay *r, uint32_t connection);
 // What a bound connection carried.

@@ -1,0 +1,115 @@
+// The kernel's side of TCP relaying, over the loopback interface and with the loop in the test's hand.
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "controlplane/turn/tcp_relay/sockets_private.h"
+#include "tests/unit/turn_tcp_relay/tcp_rig.h"
+
+static struct tcp_rig t;
+static struct event_base *base;
+static struct turn_streams *streams;
+static struct turn_tcp_sockets *sockets;
+
+static void setup(void)
+{
+	const struct turn_tcp_limits limits = { .connections = CONNECTIONS,
+						.per_allocation = PER_CLIENT };
+	struct config *config = rig_config();
+
+	cr_assert_eq(ip_address_parse("127.0.0.1", &config->relays[0].address), 0);
+	rig_open(&t.rig, config);
+	base = event_base_new();
+	cr_assert_eq(
+		turn_streams_new(config, NULL, &t.rig.engine.tables, t.rig.engine.turn, &streams),
+		0);
+	cr_assert_eq(turn_tcp_sockets_new(base, t.rig.engine.turn, streams, t.rig.engine.hops,
+					  config->max_allocations, &limits, &sockets),
+		     0);
+}
+
+static void teardown(void)
+{
+	turn_streams_free(streams);
+	turn_tcp_sockets_free(sockets);
+	event_base_free(base);
+	rig_close(&t.rig);
+}
+
+TestSuite(turn_tcp_sockets, .init = setup, .fini = teardown, .timeout = 60);
+
+static uint64_t counted(enum turn_tcp_counter c)
+{
+	return turn_tcp_relay_counter(turn_tcp_sockets_relay(sockets), c);
+}
+
+// A peer's end of a connection to the relayed transport address of an allocation.
+static int peer_of(struct rig_client *c)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct rig_answer a = allocate_tcp(&t, c);
+	struct sockaddr_storage ss;
+	struct ip_endpoint relayed;
+	socklen_t n;
+
+	cr_assert_eq(a.code, 0);
+	relayed = rig_get_address(&a, TURN_ATTR_XOR_RELAYED_ADDRESS);
+	n = turn_tcp_sockaddr_set(&relayed, &ss);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&ss, n), 0);
+	return fd;
+}
+
+// Rounds of the loop, a millisecond or more each.
+static void run(uint32_t rounds)
+{
+	while (rounds-- > 0) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(1000);
+	}
+}
+
+Test(turn_tcp_sockets, out_of_descriptors_the_listener_rests)
+{
+	struct rig_client c = tcp_client(1);
+	uint64_t begun_at_ns, tenths;
+	struct rlimit limit, none;
+	int fd = peer_of(&c);
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 3;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	begun_at_ns = engine_now_ns();
+	run(350);
+	tenths = (engine_now_ns() - begun_at_ns) / 100000000;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_assert_geq(counted(TURN_TCP_COUNTER_ACCEPT_FAILED), 2);
+	cr_assert_leq(counted(TURN_TCP_COUNTER_ACCEPT_FAILED), tenths + 2);
+	cr_assert_eq(counted(TURN_TCP_COUNTER_REFUSED), 0);
+	// It was not lost: nobody permitted it, and it is told so now.
+	for (uint32_t i = 0; i < 100 && counted(TURN_TCP_COUNTER_REFUSED) == 0; i++)
+		run(10);
+	cr_assert_eq(counted(TURN_TCP_COUNTER_REFUSED), 1);
+	cr_assert_eq(recv(fd, &c, 1, 0), 0);
+	close(fd);
+}
+
+Test(turn_tcp_sockets, an_allocation_may_end_while_its_listener_rests)
+{
+	struct rig_client c = tcp_client(1);
+	struct rlimit limit, none;
+	int fd = peer_of(&c);
+
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 3;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	run(10);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_assert_geq(counted(TURN_TCP_COUNTER_ACCEPT_FAILED), 1);
+	cr_assert_eq(rig_refresh(&t.rig, &c, 0).code, 0);
+	run(150);
+	cr_assert_eq(counted(TURN_TCP_COUNTER_REFUSED), 0);
+	close(fd);
+}
