@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/turn/source.h"
+
 struct turn_waiting_request {
 	struct turn_waiting_request *next;
 	struct turn_request in; // its bytes stand behind it
@@ -21,12 +23,25 @@ void turn_waiting_fini(struct turn_waiting *w)
 	memset(w, 0, sizeof(*w));
 }
 
+static uint32_t n_of_source(const struct turn_waiting *w, const struct ip_address *source)
+{
+	uint32_t n = 0;
+
+	for (const struct turn_waiting_request *r = w->oldest; r != NULL; r = r->next)
+		n += turn_is_same_source(&r->in.client.address, source);
+	return n;
+}
+
 void turn_waiting_keep(struct turn_waiting *w, const struct turn_request *in)
 {
 	struct turn_waiting_request *r;
 
 	if (in->waiting_since_ns != 0 && in->now_ns - in->waiting_since_ns > TURN_WAITING_NS) {
 		w->n_dropped_late++;
+		return;
+	}
+	if (n_of_source(w, &in->client.address) >= TURN_WAITING_PER_SOURCE_MAX) {
+		w->n_dropped_source++;
 		return;
 	}
 	if (in->again == NULL || w->n >= TURN_WAITING_MAX ||

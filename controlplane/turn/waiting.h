@@ -6,9 +6,10 @@
 
 #include "controlplane/turn/server.h"
 
-#define TURN_WAITING_MAX       256
-#define TURN_WAITING_BYTES_MAX 2048
-#define TURN_WAITING_NS        4000000000ull // behind that a client has long given up or sent again
+#define TURN_WAITING_MAX            256
+#define TURN_WAITING_PER_SOURCE_MAX 16 // of an IPv4 address or a /64
+#define TURN_WAITING_BYTES_MAX      2048
+#define TURN_WAITING_NS             4000000000ull // behind that a client has long given up or sent again
 
 struct turn_waiting_request;
 
@@ -17,6 +18,7 @@ struct turn_waiting {
 	uint32_t n;
 	uint64_t n_kept; // ever
 	uint64_t n_dropped_full;
+	uint64_t n_dropped_source;
 	uint64_t n_dropped_late;
 };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "controlplane/turn/dtls/dtls_private.h"
+#include "controlplane/turn/source.h"
 #include "dataplane/contract/wire/challenge.h"
 
 // ---- life
@@ -176,13 +177,6 @@ static int realm_of(const struct turn_dtls *d, const struct turn_dtls_ends *ends
 	return -ENOENT;
 }
 
-static bool is_same_source(const struct ip_address *a, const struct ip_address *b)
-{
-	if (ip_address_is_v4(a) || ip_address_is_v4(b))
-		return ip_address_equal(a, b);
-	return memcmp(a->bytes, b->bytes, 8) == 0;
-}
-
 // Whether one more handshake may begin. Where it would be one too many, the oldest of the source or of all gives way once it
 // has had TURN_DTLS_HANDSHAKE_SURE_S: whoever begins and never ends them keeps nobody out for longer. `old` is about to
 // end anyway.
@@ -195,7 +189,7 @@ static bool make_room(struct turn_dtls *d, const struct ip_address *client,
 	// The newest comes first.
 	for (a = d->handshakes; a != NULL; a = a->handshake_next) {
 		oldest = a;
-		if (is_same_source(&a->ends.client.address, client)) {
+		if (turn_is_same_source(&a->ends.client.address, client)) {
 			oldest_of_source = a;
 			n_of_source++;
 		}

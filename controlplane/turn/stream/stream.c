@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "controlplane/turn/source.h"
 #include "controlplane/turn/stream/stream_private.h"
 #include "dataplane/contract/wire/challenge.h"
 
@@ -66,13 +67,6 @@ static void slot_give(struct turn_streams *t, uint32_t idx)
 
 // ---- sources: one host is an IPv4 address or a /64, whoever sits in it
 
-static bool is_same_source(const struct ip_address *a, const struct ip_address *b)
-{
-	if (ip_address_is_v4(a) || ip_address_is_v4(b))
-		return ip_address_equal(a, b);
-	return memcmp(a, b, 8) == 0;
-}
-
 static struct turn_stream **source_bucket(struct turn_streams *t, const struct ip_address *a)
 {
 	uint8_t hash[16];
@@ -86,7 +80,7 @@ static uint32_t source_count(struct turn_streams *t, const struct ip_address *a)
 	uint32_t n = 0;
 
 	for (const struct turn_stream *s = *source_bucket(t, a); s != NULL; s = s->source_next)
-		n += is_same_source(&s->client.address, a);
+		n += turn_is_same_source(&s->client.address, a);
 	return n;
 }
 

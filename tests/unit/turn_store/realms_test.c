@@ -167,7 +167,7 @@ Test(realms, waiting_requests_are_bounded_in_number_and_time)
 		char endpoint[32];
 		struct rig_client c;
 
-		snprintf(endpoint, sizeof(endpoint), "192.0.2.10:%d", 5000 + i);
+		snprintf(endpoint, sizeof(endpoint), "192.0.2.%d:%d", i % 100, 5000 + i);
 		c = rig_client(endpoint, "gorst", "hero");
 		hand_in(&c, &n_answers);
 	}
@@ -177,6 +177,37 @@ Test(realms, waiting_requests_are_bounded_in_number_and_time)
 	cr_expect_eq(n_again, 512);
 	turn_server_retry(r.engine.turn, r.now_ns + 11 * RIG_S, r.wall_ns + 11 * RIG_S);
 	cr_expect_eq(n_again, 512); // given up
+}
+
+Test(realms, waiting_requests_of_one_source_leave_room_to_others)
+{
+	uint32_t n_answers = 0;
+
+	n_again = 0;
+	fake.result = TURN_STORE_WAIT;
+	for (int i = 0; i < 300; i++) {
+		char endpoint[64];
+		struct rig_client c;
+
+		// One IPv4 address, and one /64.
+		snprintf(endpoint, sizeof(endpoint),
+			 i % 2 == 0 ? "192.0.2.10:%d" : "[2001:db8::%x]:5000", 5000 + i);
+		c = rig_client(endpoint, "gorst", "hero");
+		hand_in(&c, &n_answers);
+	}
+	for (int i = 0; i < 3; i++) {
+		char endpoint[32];
+		struct rig_client c;
+
+		snprintf(endpoint, sizeof(endpoint), "192.0.2.%d:5000", 11 + i);
+		c = rig_client(endpoint, "gorst", "hero");
+		hand_in(&c, &n_answers);
+	}
+	turn_server_retry(r.engine.turn, r.now_ns, r.wall_ns);
+	cr_expect_eq(n_again, 16 + 16 + 3);
+	// They wait on without being one too many.
+	turn_server_retry(r.engine.turn, r.now_ns, r.wall_ns);
+	cr_expect_eq(n_again, 2 * (16 + 16 + 3));
 }
 
 Test(realms, limits_of_the_store_hold)
