@@ -1,5 +1,6 @@
 // How many ICMP errors are told: so many in all, and so many to one address (RFC 4443 §2.4 (f), RFC 1812 §4.3.2.8). Per worker, a
-// fixed table: whoever is many shares, and nothing is allocated.
+// fixed table: whoever is many shares, and nothing is allocated. Keyed, so that nobody can choose addresses that share with
+// somebody else's.
 #ifndef TP_DP_ICMP_LIMIT_H
 #define TP_DP_ICMP_LIMIT_H
 
@@ -15,6 +16,7 @@
 struct dp_icmp_limit {
 	uint64_t all_ns;
 	uint64_t one_ns[DP_ICMP_BUCKETS];
+	uint8_t hash_key[16]; // random; before the first use
 };
 
 // One error to that address, now. False: it has had its share, and nothing was taken.

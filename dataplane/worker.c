@@ -7,6 +7,7 @@
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 #include <rte_random.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "dataplane/contract/shm/grace.h"
@@ -93,6 +94,12 @@ int dp_worker_create(struct dp_shared *shared, uint32_t worker_idx, struct dp_wo
 
 	if (w == NULL)
 		return -ENOMEM;
+	if (getrandom(w->icmp_in.hash_key, sizeof(w->icmp_in.hash_key), 0) < 0 ||
+	    getrandom(w->icmp_out.hash_key, sizeof(w->icmp_out.hash_key), 0) < 0) {
+		ret = -errno;
+		rte_free(w);
+		return ret;
+	}
 	w->shared = shared;
 	w->worker_idx = worker_idx;
 	w->tsc_hz = rte_get_tsc_hz();

@@ -284,6 +284,49 @@ Test(icmp, errors_to_one_client_are_bounded)
 	cr_assert_eq(n_received(), n_outcomes());
 }
 
+// Takes all that one address has.
+static void drain(struct dp_icmp_limit *l, const struct ip_endpoint *to)
+{
+	while (dp_icmp_limit_take(l, to, 1))
+		l->all_ns = 0;
+}
+
+// The first address other than `to` that has the same bucket.
+static struct ip_endpoint sharer_of(struct dp_icmp_limit *l, const struct ip_endpoint *to)
+{
+	struct ip_endpoint other = *to;
+	uint32_t i;
+
+	drain(l, to);
+	for (i = 1; i < 100 * DP_ICMP_BUCKETS; i++) {
+		uint64_t before[DP_ICMP_BUCKETS];
+
+		bytes_put_be32(other.address.bytes + 12, 0xcb000000u + i);
+		memcpy(before, l->one_ns, sizeof(before));
+		if (!dp_icmp_limit_take(l, &other, 1))
+			break;
+		memcpy(l->one_ns, before, sizeof(before));
+		l->all_ns = 0;
+	}
+	cr_assert_lt(i, 100 * DP_ICMP_BUCKETS);
+	return other;
+}
+
+Test(icmp, nobody_can_choose_who_shares_the_bound_of_errors)
+{
+	static struct dp_icmp_limit mine = { .hash_key = "one random key.." };
+	static struct dp_icmp_limit yours = { .hash_key = "another random k" };
+	struct ip_endpoint victim = endpoint(CLIENT_V4);
+	struct ip_endpoint other = sharer_of(&mine, &victim);
+
+	drain(&yours, &other);
+	cr_assert(dp_icmp_limit_take(&yours, &victim, 1), "the key does not matter");
+	// A worker's are random, each its own.
+	cr_assert_neq(memcmp(worker->icmp_in.hash_key, mine.hash_key, 16), 0);
+	cr_assert_neq(memcmp(worker->icmp_in.hash_key, (uint8_t[16]){ 0 }, 16), 0);
+	cr_assert_neq(memcmp(worker->icmp_in.hash_key, worker->icmp_out.hash_key, 16), 0);
+}
+
 Test(icmp, without_a_next_hop_it_is_said)
 {
 	hop_client = HOP_UNRESOLVED;
