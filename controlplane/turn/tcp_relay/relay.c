@@ -262,14 +262,17 @@ void turn_tcp_relay_expire(struct turn_tcp_relay *r, uint64_t now_ns)
 
 // ---- for operators
 
-uint32_t turn_tcp_relay_bytes_per_s(const struct turn_tcp_relay *r, uint32_t allocation_idx)
+uint32_t turn_tcp_relay_bytes_per_s(const struct turn_tcp_relay *r, uint32_t allocation_idx,
+				    uint32_t *user_idx)
 {
 	const struct shm_limit *l = &r->server->tables->limits[allocation_idx];
 
-	if (l->bytes_per_s == 0 ||
-	    (l->user_bytes_per_s != 0 && l->user_bytes_per_s < l->bytes_per_s))
-		return l->user_bytes_per_s;
-	return l->bytes_per_s;
+	*user_idx = 0;
+	if (l->user_bytes_per_s == 0 ||
+	    (l->bytes_per_s != 0 && l->bytes_per_s < l->user_bytes_per_s))
+		return l->bytes_per_s;
+	*user_idx = l->user_idx;
+	return l->user_bytes_per_s;
 }
 
 uint32_t turn_tcp_relay_allocation(const struct turn_tcp_relay *r, uint32_t connection)

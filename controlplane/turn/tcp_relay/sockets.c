@@ -100,6 +100,16 @@ static void on_listener(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+static void rate_give(struct turn_tcp_sockets *k, struct turn_tcp_rate *rate)
+{
+	if (--rate->n_listeners > 0)
+		return;
+	if (rate->user_idx != 0)
+		k->user_rate[rate->user_idx] = NULL;
+	bufferevent_rate_limit_group_free(rate->group);
+	free(rate);
+}
+
 static void listener_free(struct turn_tcp_listener *l)
 {
 	if (l->event != NULL)
@@ -107,25 +117,55 @@ static void listener_free(struct turn_tcp_listener *l)
 	if (l->go_on != NULL)
 		event_free(l->go_on);
 	if (l->rate != NULL)
-		bufferevent_rate_limit_group_free(l->rate);
+		rate_give(l->sockets, l->rate);
 	if (l->fd >= 0)
 		close(l->fd);
 	free(l);
 }
 
-// The limits of the dataplane's relaying, kept by holding the sender up instead of by loss.
-static int limit_rate(struct turn_tcp_listener *l, uint32_t bytes_per_s)
+// The one of the user where there is one already, then with the limit of now; or a new one. NULL: out of memory.
+static struct turn_tcp_rate *rate_take(struct turn_tcp_sockets *k, uint32_t user_idx,
+				       const struct ev_token_bucket_cfg *cfg)
+{
+	struct turn_tcp_rate *rate = user_idx != 0 ? k->user_rate[user_idx] : NULL;
+
+	if (rate != NULL) {
+		bufferevent_rate_limit_group_set_cfg(rate->group, cfg);
+		rate->n_listeners++;
+		return rate;
+	}
+	rate = calloc(1, sizeof(*rate));
+	if (rate == NULL)
+		return NULL;
+	rate->group = bufferevent_rate_limit_group_new(k->base, cfg);
+	if (rate->group == NULL) {
+		free(rate);
+		return NULL;
+	}
+	rate->user_idx = user_idx;
+	rate->n_listeners = 1;
+	if (user_idx != 0)
+		k->user_rate[user_idx] = rate;
+	return rate;
+}
+
+// The limits of the dataplane's relaying, kept by holding the sender up instead of by loss. What the user relays by UDP is the
+// workers' to count, and not in it.
+static int limit_rate(struct turn_tcp_listener *l)
 {
 	const struct timeval tick = { .tv_usec = 1000000 / RATE_TICKS_PER_S };
 	struct ev_token_bucket_cfg *cfg;
-	size_t per_tick = bytes_per_s / RATE_TICKS_PER_S + 1;
+	uint32_t bytes_per_s, user_idx;
+	size_t per_tick;
 
+	bytes_per_s = turn_tcp_relay_bytes_per_s(l->sockets->relay, l->allocation_idx, &user_idx);
+	per_tick = bytes_per_s / RATE_TICKS_PER_S + 1;
 	if (bytes_per_s == 0)
 		return 0;
 	cfg = ev_token_bucket_cfg_new(per_tick, per_tick * 2, per_tick, per_tick * 2, &tick);
 	if (cfg == NULL)
 		return -ENOMEM;
-	l->rate = bufferevent_rate_limit_group_new(l->sockets->base, cfg);
+	l->rate = rate_take(l->sockets, user_idx, cfg);
 	ev_token_bucket_cfg_free(cfg);
 	return l->rate != NULL ? 0 : -ENOMEM;
 }
@@ -152,7 +192,7 @@ static int io_listen(void *arg, uint32_t allocation_idx, const struct ip_endpoin
 	l->event = event_new(k->base, l->fd, EV_READ | EV_PERSIST, on_listener, l);
 	l->go_on = event_new(k->base, -1, 0, on_go_on, l);
 	if (l->event == NULL || l->go_on == NULL || event_add(l->event, NULL) < 0 ||
-	    limit_rate(l, turn_tcp_relay_bytes_per_s(k->relay, allocation_idx)) < 0)
+	    limit_rate(l) < 0)
 		goto fail;
 	k->listener[allocation_idx] = l;
 	return 0;
@@ -245,12 +285,12 @@ static int io_join(void *arg, uint32_t connection, uint32_t stream_idx, uint32_t
 {
 	struct turn_tcp_sockets *k = arg;
 	struct turn_stream *s = turn_streams_find(k->streams, stream_idx, stream_serial);
+	const struct turn_tcp_rate *rate;
 
 	if (s == NULL || k->peer[connection] == NULL)
 		return -ENOENT;
-	return turn_tcp_pipe_join(
-		k->peer[connection], s,
-		k->listener[turn_tcp_relay_allocation(k->relay, connection)]->rate);
+	rate = k->listener[turn_tcp_relay_allocation(k->relay, connection)]->rate;
+	return turn_tcp_pipe_join(k->peer[connection], s, rate != NULL ? rate->group : NULL);
 }
 
 static void io_close(void *arg, uint32_t connection)
@@ -298,7 +338,8 @@ int turn_tcp_sockets_new(struct event_base *base, struct turn_server *server,
 	k->hops = hops;
 	k->listener = calloc((size_t)n_allocations + 1, sizeof(*k->listener));
 	k->peer = calloc((size_t)TURN_TCP_CONNECTIONS_MOST + 1, sizeof(struct turn_tcp_peer *));
-	if (k->listener == NULL || k->peer == NULL)
+	k->user_rate = calloc((size_t)n_allocations + 1, sizeof(*k->user_rate));
+	if (k->listener == NULL || k->peer == NULL || k->user_rate == NULL)
 		goto fail;
 	ret = turn_tcp_relay_new(server, &io, limits, &k->relay);
 	if (ret < 0)
@@ -317,6 +358,7 @@ void turn_tcp_sockets_free(struct turn_tcp_sockets *k)
 	turn_tcp_relay_free(k->relay);
 	while (k->peers != NULL)
 		turn_tcp_peer_free(k->peers);
+	free(k->user_rate);
 	free(k->listener);
 	free(k->peer);
 	free(k);

@@ -8,12 +8,19 @@
 
 #include "controlplane/turn/tcp_relay/sockets.h"
 
+// What the connections of an allocation share, or of all allocations of a user.
+struct turn_tcp_rate {
+	struct bufferevent_rate_limit_group *group;
+	uint32_t user_idx; // 0: of one allocation
+	uint32_t n_listeners;
+};
+
 // Where a relayed transport address listens.
 struct turn_tcp_listener {
 	struct turn_tcp_sockets *sockets;
 	struct event *event;
-	struct event *go_on;                       // after accept failed
-	struct bufferevent_rate_limit_group *rate; // of its connections; NULL = no limit
+	struct event *go_on;        // after accept failed
+	struct turn_tcp_rate *rate; // of its connections; NULL = no limit
 	uint32_t allocation_idx;
 	int fd;
 };
@@ -41,6 +48,7 @@ struct turn_tcp_sockets {
 	struct next_hops *hops;
 	struct turn_tcp_listener **listener; // by allocation
 	struct turn_tcp_peer **peer;         // by connection
+	struct turn_tcp_rate **user_rate;    // by user
 	struct turn_tcp_peer *peers;         // all, also those that only send what is left
 	uint32_t n_lingering;                // of those that only send what is left
 };

@@ -86,8 +86,10 @@ uint16_t turn_tcp_relay_may_connect(const struct turn_tcp_relay *r, uint32_t all
 				    const struct ip_endpoint *peer);
 // Whether an allocation has that relayed transport address.
 bool turn_tcp_relay_is_relayed(const struct turn_tcp_relay *r, const struct ip_endpoint *at);
-// What all connections of an allocation may carry in each direction, by its limit and its user's; 0 = no limit.
-uint32_t turn_tcp_relay_bytes_per_s(const struct turn_tcp_relay *r, uint32_t allocation_idx);
+// What all connections of an allocation may carry in each direction, by its limit or its user's, whichever is less; 0 = no
+// limit. *user_idx: the user whose TCP allocations may carry that together, 0 = it is for this allocation alone.
+uint32_t turn_tcp_relay_bytes_per_s(const struct turn_tcp_relay *r, uint32_t allocation_idx,
+				    uint32_t *user_idx);
 uint32_t turn_tcp_relay_allocation(const struct turn_tcp_relay *r, uint32_t connection);
 
 // ---- hooks of turn_server; `r` may be NULL

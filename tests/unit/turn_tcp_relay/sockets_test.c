@@ -12,11 +12,10 @@ static struct event_base *base;
 static struct turn_streams *streams;
 static struct turn_tcp_sockets *sockets;
 
-static void setup(void)
+static void open_sockets(struct config *config)
 {
 	const struct turn_tcp_limits limits = { .connections = CONNECTIONS,
 						.per_allocation = PER_CLIENT };
-	struct config *config = rig_config();
 
 	cr_assert_eq(ip_address_parse("127.0.0.1", &config->relays[0].address), 0);
 	rig_open(&t.rig, config);
@@ -29,6 +28,19 @@ static void setup(void)
 		     0);
 }
 
+static void setup(void)
+{
+	open_sockets(rig_config());
+}
+
+static void setup_limited(void)
+{
+	struct config *config = rig_config();
+
+	config->bytes_per_s_per_user = 1000000;
+	open_sockets(config);
+}
+
 static void teardown(void)
 {
 	turn_streams_free(streams);
@@ -38,6 +50,7 @@ static void teardown(void)
 }
 
 TestSuite(turn_tcp_sockets, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(turn_tcp_rates, .init = setup_limited, .fini = teardown, .timeout = 60);
 
 static uint64_t counted(enum turn_tcp_counter c)
 {
@@ -112,4 +125,42 @@ Test(turn_tcp_sockets, an_allocation_may_end_while_its_listener_rests)
 	run(150);
 	cr_assert_eq(counted(TURN_TCP_COUNTER_REFUSED), 0);
 	close(fd);
+}
+
+// What the connections of an allocation keep to.
+static struct turn_tcp_rate *rate_of(struct rig_client *c)
+{
+	struct rig_answer a = allocate_tcp(&t, c);
+	struct ip_endpoint relayed;
+	uint32_t idx;
+
+	cr_assert_eq(a.code, 0);
+	relayed = rig_get_address(&a, TURN_ATTR_XOR_RELAYED_ADDRESS);
+	cr_assert_eq(turn_allocation_find_relayed(t.rig.engine.turn, &relayed, &idx), 0);
+	return sockets->listener[idx]->rate;
+}
+
+Test(turn_tcp_rates, a_users_limit_is_one_for_all_of_its_allocations)
+{
+	struct rig_client a = tcp_client(1), b = tcp_client(2);
+	struct rig_client other = stream_client(3, SHM_TRANSPORT_TCP, "other", "other-secret");
+	struct turn_tcp_rate *rate = rate_of(&a);
+
+	cr_assert_not_null(rate);
+	cr_assert_eq(rate_of(&b), rate);
+	cr_assert_eq(rate->n_listeners, 2);
+	cr_assert_neq(rate_of(&other), rate);
+	cr_assert_eq(rig_refresh(&t.rig, &a, 0).code, 0);
+	cr_assert_eq(rate->n_listeners, 1);
+	// The last one takes it with it.
+	cr_assert_eq(rig_refresh(&t.rig, &b, 0).code, 0);
+	for (uint32_t i = 0; i <= t.rig.engine.tables.n_allocations_max; i++)
+		cr_assert_neq(sockets->user_rate[i], rate);
+}
+
+Test(turn_tcp_sockets, without_a_limit_nothing_is_held_up)
+{
+	struct rig_client c = tcp_client(1);
+
+	cr_assert_null(rate_of(&c));
 }
