@@ -58,11 +58,13 @@ static void put_audio(struct text *t, const struct load_offer *o)
 	put(t, "m=audio 9 UDP/TLS/RTP/SAVPF %d\r\n", LOAD_PT_OPUS);
 	put_transport(t, o, LOAD_MID_AUDIO);
 	put(t, "a=extmap:%d urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n", LOAD_EXT_AUDIO_LEVEL);
-	put(t, "a=extmap:%d " URI_TWCC "\r\n", LOAD_EXT_TWCC);
+	if (!o->has_no_estimate)
+		put(t, "a=extmap:%d " URI_TWCC "\r\n", LOAD_EXT_TWCC);
 	put(t, "a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:mid\r\n", LOAD_EXT_MID);
 	put_direction(t, o);
-	put(t, "a=rtpmap:%d opus/48000/2\r\na=rtcp-fb:%d transport-cc\r\n", LOAD_PT_OPUS,
-	    LOAD_PT_OPUS);
+	put(t, "a=rtpmap:%d opus/48000/2\r\n", LOAD_PT_OPUS);
+	if (!o->has_no_estimate)
+		put(t, "a=rtcp-fb:%d transport-cc\r\n", LOAD_PT_OPUS);
 	put(t, "a=fmtp:%d minptime=10;useinbandfec=1\r\n", LOAD_PT_OPUS);
 	if (o->is_publisher)
 		put(t, "a=ssrc:%u cname:load\r\n", o->audio_ssrc);
@@ -70,6 +72,7 @@ static void put_audio(struct text *t, const struct load_offer *o)
 
 static void put_video(struct text *t, const struct load_offer *o)
 {
+	// What tells of the path comes first.
 	static const char *const feedback[] = { "goog-remb", "transport-cc", "ccm fir", "nack",
 						"nack pli" };
 
@@ -77,15 +80,16 @@ static void put_video(struct text *t, const struct load_offer *o)
 	put_transport(t, o, LOAD_MID_VIDEO);
 	put(t,
 	    "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n"
-	    "a=extmap:%d " URI_TWCC "\r\n"
 	    "a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:mid\r\n"
 	    "a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id\r\n"
 	    "a=extmap:%d urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id\r\n",
-	    LOAD_EXT_ABS_SEND_TIME, LOAD_EXT_TWCC, LOAD_EXT_MID, LOAD_EXT_RID,
-	    LOAD_EXT_REPAIRED_RID);
+	    LOAD_EXT_ABS_SEND_TIME, LOAD_EXT_MID, LOAD_EXT_RID, LOAD_EXT_REPAIRED_RID);
+	if (!o->has_no_estimate)
+		put(t, "a=extmap:%d " URI_TWCC "\r\n", LOAD_EXT_TWCC);
 	put_direction(t, o);
 	put(t, "a=rtpmap:%d VP8/90000\r\n", LOAD_PT_VP8);
-	for (uint32_t i = 0; i < sizeof(feedback) / sizeof(feedback[0]); i++)
+	for (uint32_t i = o->has_no_estimate ? 2 : 0; i < sizeof(feedback) / sizeof(feedback[0]);
+	     i++)
 		put(t, "a=rtcp-fb:%d %s\r\n", LOAD_PT_VP8, feedback[i]);
 	put(t, "a=rtpmap:%d rtx/90000\r\na=fmtp:%d apt=%d\r\n", LOAD_PT_RTX, LOAD_PT_RTX,
 	    LOAD_PT_VP8);

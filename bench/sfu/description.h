@@ -30,6 +30,7 @@ struct load_offer {
 	bool is_publisher;
 	bool has_audio;
 	bool has_video;
+	bool has_no_estimate; // neither transport-cc nor goog-remb: the server hears nothing of the path
 	uint8_t n_layers; // of video; above 1: simulcast by RIDs q, h, f
 	const char *ufrag;
 	const char *pwd;

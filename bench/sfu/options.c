@@ -21,6 +21,10 @@ static const char usage[] =
 	"  --bitrate BPS     of the highest encoding               (1500000)\n"
 	"  --packet-bytes N  of video RTP packets, 136 to 1368     (1200)\n"
 	"  --fps N           frames per second                     (30)\n"
+	"  --burst-ms N      a frame's packets go within so long   (evenly spaced)\n"
+	"  --key-bytes N     of a key frame, with --burst-ms       (as others)\n"
+	"  --key-every N     frames from key frame to key frame    (when asked for)\n"
+	"  --no-estimate     watchers offer neither transport-cc nor goog-remb\n"
 	"  --no-audio --no-video --no-nack --no-twcc\n"
 	"  --profiles TEXT   offered in DTLS, by preference        "
 	"(SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80)\n"
@@ -45,6 +49,10 @@ enum {
 	OPT_BITRATE,
 	OPT_PACKET_BYTES,
 	OPT_FPS,
+	OPT_BURST_MS,
+	OPT_KEY_BYTES,
+	OPT_KEY_EVERY,
+	OPT_NO_ESTIMATE,
 	OPT_NO_AUDIO,
 	OPT_NO_VIDEO,
 	OPT_NO_NACK,
@@ -72,6 +80,10 @@ static const struct option long_options[] = {
 	{ "bitrate", required_argument, NULL, OPT_BITRATE },
 	{ "packet-bytes", required_argument, NULL, OPT_PACKET_BYTES },
 	{ "fps", required_argument, NULL, OPT_FPS },
+	{ "burst-ms", required_argument, NULL, OPT_BURST_MS },
+	{ "key-bytes", required_argument, NULL, OPT_KEY_BYTES },
+	{ "key-every", required_argument, NULL, OPT_KEY_EVERY },
+	{ "no-estimate", no_argument, NULL, OPT_NO_ESTIMATE },
 	{ "no-audio", no_argument, NULL, OPT_NO_AUDIO },
 	{ "no-video", no_argument, NULL, OPT_NO_VIDEO },
 	{ "no-nack", no_argument, NULL, OPT_NO_NACK },
@@ -143,6 +155,18 @@ static bool take_number(struct load_options *o, int option, const char *text)
 		ok = number(text, 136, 1368, &v);
 		o->media.packet_bytes = (uint16_t)v;
 		return ok;
+	case OPT_BURST_MS:
+		ok = number(text, 1, 1000, &v);
+		o->media.burst_us = (uint32_t)v * 1000;
+		return ok;
+	case OPT_KEY_BYTES:
+		ok = number(text, 1400, 10000000, &v);
+		o->media.key_bytes = (uint32_t)v;
+		return ok;
+	case OPT_KEY_EVERY:
+		ok = number(text, 1, 100000, &v);
+		o->media.key_every_frames = (uint32_t)v;
+		return ok;
 	default:
 		ok = number(text, 1, 240, &v);
 		o->media.frames_per_s = (uint32_t)v;
@@ -180,6 +204,9 @@ static bool take(struct load_options *o, int option, char *text)
 	case OPT_NO_NACK:
 		o->media.sends_nack = false;
 		return true;
+	case OPT_NO_ESTIMATE:
+		o->media.has_estimate = false;
+		return true;
 	case OPT_NO_TWCC:
 		o->media.sends_twcc = false;
 		return true;
@@ -216,6 +243,7 @@ int load_options_read(int argc, char **argv, struct load_options *out)
 			   .packet_bytes = 1200,
 			   .video_bps = 1500000,
 			   .frames_per_s = 30,
+			   .has_estimate = true,
 			   .sends_nack = true,
 			   .sends_twcc = true },
 	};
@@ -228,7 +256,8 @@ int load_options_read(int argc, char **argv, struct load_options *out)
 			goto fail_usage;
 	}
 	if (optind < argc || !out->whip || (!out->whep && out->n_watchers) ||
-	    (!out->media.has_audio && !out->media.has_video))
+	    (!out->media.has_audio && !out->media.has_video) ||
+	    (out->media.key_bytes && !out->media.burst_us))
 		goto fail_usage;
 	return 0;
 

@@ -37,6 +37,7 @@ int rtp_source_init(struct rtp_source *s, const struct rtp_source_config *config
 	RAND_bytes((uint8_t *)&s->timestamp, sizeof(s->timestamp));
 	s->begin_ns = now_ns;
 	s->wants_key = config->is_video;
+	s->n_of_frame = config->pkts_per_frame;
 	if (config->rtx_payload_type) {
 		s->history = calloc(RTP_SOURCE_HISTORY_PKTS, sizeof(*s->history));
 		if (!s->history)
@@ -62,6 +63,9 @@ uint64_t rtp_source_next_ns(const struct rtp_source *s)
 {
 	uint64_t per_s = (uint64_t)s->config.frames_per_s * s->config.pkts_per_frame;
 
+	if (s->config.burst_us)
+		return s->begin_ns + s->frame * 1000000000ULL / s->config.frames_per_s +
+		       (uint64_t)s->pkt_of_frame * s->config.burst_us * 1000ULL / s->n_of_frame;
 	return s->begin_ns + s->n_pkts / per_s * 1000000000ULL +
 	       s->n_pkts % per_s * 1000000000ULL / per_s;
 }
@@ -150,8 +154,12 @@ static uint32_t put_vp8(struct rtp_source *s, uint8_t *out)
 
 static void begin_frame(struct rtp_source *s)
 {
-	s->is_key = s->wants_key;
+	uint32_t every = s->config.key_every_frames;
+
+	s->is_key = s->wants_key || (every && s->frame % every == 0);
 	s->wants_key = false;
+	s->n_of_frame =
+		s->is_key && s->config.key_pkts ? s->config.key_pkts : s->config.pkts_per_frame;
 	if (s->is_key) {
 		s->n_key_frames++;
 		s->key_idx++;
@@ -172,7 +180,7 @@ static void end_packet(struct rtp_source *s, const uint8_t *packet, uint32_t n_b
 	s->index++;
 	s->n_pkts++;
 	s->n_bytes += n_bytes;
-	if (++s->pkt_of_frame < s->config.pkts_per_frame)
+	if (++s->pkt_of_frame < s->n_of_frame)
 		return;
 	s->pkt_of_frame = 0;
 	s->frame++;
@@ -188,15 +196,16 @@ uint32_t rtp_source_write(struct rtp_source *s, uint64_t now_ns, uint16_t twcc, 
 			     .frame = s->frame,
 			     .kind = s->config.is_video,
 			     .layer = s->config.layer };
-	bool is_last = s->pkt_of_frame + 1 == s->config.pkts_per_frame;
+	bool is_last;
 	uint32_t at;
 
+	if (s->config.is_video && s->pkt_of_frame == 0)
+		begin_frame(s);
+	is_last = s->pkt_of_frame + 1 == s->n_of_frame;
 	*header_bytes = put_header(s, now_ns, twcc, s->config.is_video && is_last, out);
 	at = *header_bytes;
 	*index = s->index;
 	if (s->config.is_video) {
-		if (s->pkt_of_frame == 0)
-			begin_frame(s);
 		at += put_vp8(s, out + at);
 	} else {
 		out[at++] = 0xf8; // opus TOC: CELT, 20 ms, mono

@@ -27,6 +27,10 @@ struct rtp_source_config {
 	uint16_t packet_bytes;
 	uint32_t frames_per_s;
 	uint32_t pkts_per_frame;
+	// As an encoder sends: 0 = packets are evenly spaced and key frames as long as others.
+	uint32_t burst_us;         // all packets of a frame go within this
+	uint32_t key_pkts;         // of a key frame
+	uint32_t key_every_frames; // a key frame comes unasked; 0 = never
 };
 
 struct rtp_source {
@@ -38,6 +42,7 @@ struct rtp_source {
 	uint64_t n_bytes; // payloads
 	uint32_t frame;
 	uint32_t pkt_of_frame;
+	uint32_t n_of_frame; // packets of this frame
 	uint32_t timestamp;
 	uint32_t n_key_frames;
 	uint8_t tl0_picture_idx;

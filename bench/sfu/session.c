@@ -97,6 +97,9 @@ static int add_video(struct load_session *s, const uint32_t *ssrcs, uint64_t now
 			.packet_bytes = packet_bytes,
 			.frames_per_s = s->media->frames_per_s,
 			.pkts_per_frame = n_pkts,
+			.burst_us = s->media->burst_us,
+			.key_pkts = s->media->key_bytes / packet_bytes,
+			.key_every_frames = s->media->key_every_frames,
 		};
 		int ret = rtp_source_init(&s->sources[s->n_sources], &c, now_ns);
 
@@ -188,6 +191,7 @@ int load_session_join(struct load_session *s, const struct load_world *world, bo
 		.is_publisher = is_publisher,
 		.has_audio = media->has_audio,
 		.has_video = media->has_video,
+		.has_no_estimate = !is_publisher && !media->has_estimate,
 		.n_layers = media->n_layers,
 		.ufrag = s->transport.ice.ufrag,
 		.pwd = s->transport.ice.pwd,

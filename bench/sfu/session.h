@@ -17,6 +17,10 @@ struct load_media {
 	uint16_t packet_bytes;
 	uint32_t video_bps; // of the highest layer; each one below has a third
 	uint32_t frames_per_s;
+	uint32_t burst_us; // that a frame's packets take; 0 = they are evenly spaced
+	uint32_t key_bytes;
+	uint32_t key_every_frames; // 0 = only when asked for
+	bool has_estimate;         // watchers offer transport-cc and REMB
 	bool sends_nack;
 	bool sends_twcc;
 };
