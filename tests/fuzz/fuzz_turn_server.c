@@ -343,7 +343,7 @@ static void tcp_request(enum tcp_step step, uint8_t which, uint8_t arg)
 	} else if (step == STEP_BIND) {
 		// Rarely one that was never given out.
 		stun_build_u32(&b, TURN_ATTR_CONNECTION_ID,
-			       tcp.peer[1 + arg % TCP_CONNECTIONS].id ^
+			       tcp.peer[tcp.connection_named[arg % TCP_CONNECTIONS]].id ^
 				       (arg & 0x80 ? 0x10000u : 0));
 	} else {
 		stun_build_xor_address(&b, TURN_ATTR_XOR_PEER_ADDRESS, &peer);
@@ -370,8 +370,8 @@ static void tcp_step(const uint8_t **at, const uint8_t *end)
 {
 	uint8_t step = take(at, end) % STEP_COUNT;
 	uint8_t which = take(at, end);
-	uint32_t connection = 1 + which % TCP_CONNECTIONS;
-	uint32_t allocation_idx = 1 + which % ALLOCATIONS_MAX;
+	uint32_t connection = tcp.connection_named[which % TCP_CONNECTIONS];
+	uint32_t allocation_idx = tcp.allocation_named[which % ALLOCATIONS_MAX];
 	struct ip_endpoint peer;
 	struct sender from;
 
@@ -411,7 +411,8 @@ static void tcp_step(const uint8_t **at, const uint8_t *end)
 		change_rules(which & 1);
 		break;
 	case STEP_KILL:
-		turn_allocation_kill(server, allocation_idx, now_ns);
+		if (allocation_idx != 0)
+			turn_allocation_kill(server, allocation_idx, now_ns);
 		break;
 	case STEP_MESSAGE:
 		from = sender_on(1 + which % TCP_STREAMS);

@@ -42,6 +42,10 @@ struct tcp_world {
 	struct tcp_stream stream[TCP_STREAMS + 1];
 	struct tcp_peer peer[TCP_CONNECTIONS + 1];
 	const char *owner[TCP_ALLOCATIONS_MAX + 1]; // who listens, by allocation; NULL = nobody
+	// What an input calls them, in the order in which they began: which slots the server takes depends on what was there
+	// before the input. 0 = none.
+	uint32_t connection_named[TCP_CONNECTIONS];
+	uint32_t allocation_named[TCP_ALLOCATIONS_MAX];
 	// the request under way
 	const char *signer; // NULL: none, or it cannot have a valid signature
 	uint8_t transaction_id[12];
@@ -54,6 +58,36 @@ struct tcp_world {
 	uint32_t sent_id;
 	uint8_t sent_transaction_id[12];
 };
+
+static void tcp_name(uint32_t *named, uint32_t idx)
+{
+	while (*named != 0)
+		named++;
+	*named = idx;
+}
+
+static void tcp_unname(uint32_t *named, uint32_t idx)
+{
+	while (*named != idx)
+		named++;
+	*named = 0;
+}
+
+static void tcp_peer_begin(struct tcp_world *w, uint32_t connection, enum turn_tcp_state state,
+			   uint32_t allocation_idx, const struct ip_endpoint *peer)
+{
+	w->peer[connection] = (struct tcp_peer){ .state = (uint8_t)state,
+						 .allocation_idx = allocation_idx,
+						 .peer = *peer,
+						 .since_ns = *w->now_ns };
+	tcp_name(w->connection_named, connection);
+}
+
+static void tcp_peer_end(struct tcp_world *w, uint32_t connection)
+{
+	w->peer[connection].state = TURN_TCP_FREE;
+	tcp_unname(w->connection_named, connection);
+}
 
 static uint8_t tcp_stream_transport(uint32_t stream_idx)
 {
@@ -72,7 +106,7 @@ static void tcp_stream_close(struct tcp_world *w, uint32_t stream_idx)
 	for (uint32_t c = 1; c <= TCP_CONNECTIONS; c++) {
 		if (w->peer[c].state != TURN_TCP_BOUND || w->peer[c].stream_idx != stream_idx)
 			continue;
-		w->peer[c].state = TURN_TCP_FREE;
+		tcp_peer_end(w, c);
 		turn_tcp_relay_closed(w->relay, c);
 	}
 	turn_server_stream_closed(w->server, stream_idx, serial, *w->now_ns);
@@ -99,6 +133,7 @@ static int tcp_listen(void *arg, uint32_t allocation_idx, const struct ip_endpoi
 		return -EADDRINUSE;
 	}
 	w->owner[allocation_idx] = w->signer;
+	tcp_name(w->allocation_named, allocation_idx);
 	return 0;
 }
 
@@ -108,6 +143,7 @@ static void tcp_unlisten(void *arg, uint32_t allocation_idx)
 
 	FUZZ_ASSERT(w->owner[allocation_idx] != NULL);
 	w->owner[allocation_idx] = NULL;
+	tcp_unname(w->allocation_named, allocation_idx);
 }
 
 static int tcp_connect(void *arg, uint32_t connection, const struct ip_endpoint *relayed,
@@ -128,10 +164,7 @@ static int tcp_connect(void *arg, uint32_t connection, const struct ip_endpoint 
 		w->connect_fails = false;
 		return -ENETUNREACH;
 	}
-	*p = (struct tcp_peer){ .state = TURN_TCP_CONNECTING,
-				.allocation_idx = allocation_idx,
-				.peer = *peer,
-				.since_ns = *w->now_ns };
+	tcp_peer_begin(w, connection, TURN_TCP_CONNECTING, allocation_idx, peer);
 	memcpy(p->transaction_id, w->transaction_id, 12);
 	return 0;
 }
@@ -166,7 +199,8 @@ static void tcp_close(void *arg, uint32_t connection)
 	bool is_joined = p->state == TURN_TCP_BOUND;
 
 	FUZZ_ASSERT(p->state != TURN_TCP_FREE || w->is_accepting);
-	p->state = TURN_TCP_FREE;
+	if (p->state != TURN_TCP_FREE)
+		tcp_peer_end(w, connection);
 	if (is_joined)
 		tcp_stream_close(w, p->stream_idx);
 }
@@ -223,14 +257,13 @@ static void tcp_failed(struct tcp_world *w, uint32_t connection)
 
 	if (p->state != TURN_TCP_CONNECTING)
 		return;
-	p->state = TURN_TCP_FREE;
+	tcp_peer_end(w, connection);
 	turn_tcp_relay_failed(w->relay, connection, *w->now_ns);
 	FUZZ_ASSERT(w->n_sent == n_sent + 1 &&
 		    w->sent_type == (TURN_CONNECT_REQUEST | STUN_CLASS_ERROR));
 	FUZZ_ASSERT(memcmp(w->sent_transaction_id, p->transaction_id, 12) == 0);
 }
 
-// `peer` is denied by policy or has no permission: it must not come in.
 static void tcp_accepted(struct tcp_world *w, uint32_t allocation_idx,
 			 const struct ip_endpoint *peer)
 {
@@ -248,11 +281,8 @@ static void tcp_accepted(struct tcp_world *w, uint32_t allocation_idx,
 	FUZZ_ASSERT(connection <= TCP_CONNECTIONS && w->peer[connection].state == TURN_TCP_FREE);
 	FUZZ_ASSERT(w->n_sent == n_sent + 1 && w->sent_type == TURN_CONNECTION_ATTEMPT);
 	FUZZ_ASSERT(n_permissions > 0 && tcp_is_allowed(w, peer));
-	w->peer[connection] = (struct tcp_peer){ .state = TURN_TCP_PENDING,
-						 .id = w->sent_id,
-						 .allocation_idx = allocation_idx,
-						 .peer = *peer,
-						 .since_ns = *w->now_ns };
+	tcp_peer_begin(w, connection, TURN_TCP_PENDING, allocation_idx, peer);
+	w->peer[connection].id = w->sent_id;
 }
 
 static void tcp_moved(struct tcp_world *w, uint32_t connection, uint8_t n_bytes)
