@@ -6,6 +6,7 @@
 enum stun_error stun_parse(const uint8_t *buf, size_t len_bytes, struct stun_view *out)
 {
 	size_t message_bytes;
+	uint64_t present = 0;
 	size_t at;
 
 	if (len_bytes < STUN_HEADER_BYTES)
@@ -23,6 +24,7 @@ enum stun_error stun_parse(const uint8_t *buf, size_t len_bytes, struct stun_vie
 	for (at = STUN_HEADER_BYTES; at < message_bytes;) {
 		size_t value_bytes = bytes_get_be16(buf + at + 2);
 
+		present |= 1ull << (buf[at + 1] & 63);
 		at += STUN_ATTR_HEADER_BYTES + ((value_bytes + 3) & ~(size_t)3);
 	}
 	if (at != message_bytes)
@@ -31,6 +33,7 @@ enum stun_error stun_parse(const uint8_t *buf, size_t len_bytes, struct stun_vie
 	out->length_bytes = (uint16_t)message_bytes;
 	out->type = bytes_get_be16(buf);
 	out->transaction_id = buf + 8;
+	out->absent = ~present;
 	return STUN_OK;
 }
 
@@ -91,6 +94,9 @@ bool stun_attr_find(const struct stun_view *m, uint16_t type, struct stun_attr *
 	uint16_t offset = 0;
 	struct stun_attr a;
 
+	// A request is asked for a dozen attributes that it does not have.
+	if (m->absent & 1ull << (type & 63))
+		return false;
 	while (next_that_counts(m, &offset, &closed_by, &a)) {
 		if (a.type == type) {
 			*out = a;

@@ -14,6 +14,7 @@ struct stun_view {
 	uint16_t length_bytes; // header + attributes
 	uint16_t type;
 	const uint8_t *transaction_id; // 12 bytes
+	uint64_t absent; // bit n: no attribute with n in the low 6 bits of its type; 0 = not known
 };
 
 struct stun_attr {

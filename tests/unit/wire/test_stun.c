@@ -300,6 +300,35 @@ Test(stun, rfc8489_6_3_1_unknown_attributes)
 	cr_assert_eq(stun_unknown_attrs(&m, knows_lifetime, unknown, 0), 0);
 }
 
+// stun_parse notes what a message does not have by the low bits of the types: those that have them in common must not hide
+// each other, nor be found for each other.
+Test(stun, rfc8489_14_finds_each_attribute_that_is_there)
+{
+	for (uint32_t first = 1; first < 0x10000; first += 61) {
+		const uint16_t types[] = { (uint16_t)first, (uint16_t)(first + 0x40),
+					   TURN_ATTR_LIFETIME };
+		struct stun_view m = message_of(types, 3);
+
+		for (uint32_t type = first & 63; type < 0x10000; type += 64) {
+			uint16_t offset = 0;
+			bool is_there = false;
+			struct stun_attr a;
+
+			while (!is_there && stun_attr_next(&m, &offset, &a)) {
+				is_there = a.type == type;
+				// What follows does not count.
+				if (a.type == STUN_ATTR_MESSAGE_INTEGRITY ||
+				    a.type == STUN_ATTR_MESSAGE_INTEGRITY_SHA256 ||
+				    a.type == STUN_ATTR_FINGERPRINT)
+					break;
+			}
+			cr_assert_eq(stun_attr_find(&m, (uint16_t)type, &a), is_there,
+				     "types %04x and %04x, looked for %04x", types[0], types[1],
+				     type);
+		}
+	}
+}
+
 Test(stun, rfc8489_14_2_xor_address_refuses)
 {
 	uint8_t value[24] = { 0 };
