@@ -123,6 +123,7 @@ static void handle(struct punt *p, uint32_t worker_idx, const struct shm_datagra
 		return;
 	}
 	request.realm_idx = listener->realm_idx;
+	shm_ring_prefetch_reserve(table_writer_ring(p->tables, worker_idx, SHM_RING_INJECT));
 	request_handle(p, &request);
 }
 

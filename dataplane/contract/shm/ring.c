@@ -5,6 +5,11 @@
 #define RING_MASK (SHM_RING_SLOTS - 1u)
 static_assert((SHM_RING_SLOTS & RING_MASK) == 0, "slots are a power of two");
 
+// A datagram's head and a STUN message.
+#define PREFETCH_BYTES 256u
+static_assert(PREFETCH_BYTES > sizeof(struct shm_datagram) && PREFETCH_BYTES <= SHM_RING_SLOT_BYTES,
+	      "prefetched within the slot");
+
 static struct shm_datagram *slot_at(struct shm_ring *r, uint64_t position)
 {
 	return (void *)(r->slots + (position & RING_MASK) * SHM_RING_SLOT_BYTES);
@@ -23,6 +28,16 @@ struct shm_datagram *shm_ring_reserve(struct shm_ring *r)
 	if (shm_ring_room(r) == 0)
 		return NULL;
 	return slot_at(r, __atomic_load_n(&r->produced, __ATOMIC_RELAXED));
+}
+
+void shm_ring_prefetch_reserve(const struct shm_ring *r)
+{
+	uint64_t position = __atomic_load_n(&r->produced, __ATOMIC_RELAXED);
+	const uint8_t *slot = r->slots + (position & RING_MASK) * SHM_RING_SLOT_BYTES;
+
+	__builtin_prefetch(&r->consumed);
+	for (uint32_t i = 0; i < PREFETCH_BYTES; i += 64)
+		__builtin_prefetch(slot + i, 1);
 }
 
 void shm_ring_commit(struct shm_ring *r)
@@ -62,6 +77,14 @@ const struct shm_datagram *shm_ring_peek(struct shm_ring *r, uint16_t *length_by
 		uint16_t length = __atomic_load_n(&d->length_bytes, __ATOMIC_RELAXED);
 
 		if (length <= SHM_DATAGRAM_BYTES_MAX) {
+			// The next one was written by another core: it comes while this one is worked on.
+			if (n > 1) {
+				const uint8_t *next = (const uint8_t *)slot_at(
+					r, __atomic_load_n(&r->consumed, __ATOMIC_RELAXED) + 1);
+
+				for (uint32_t i = 0; i < PREFETCH_BYTES; i += 64)
+					__builtin_prefetch(next + i);
+			}
 			*length_bytes = length;
 			return d;
 		}

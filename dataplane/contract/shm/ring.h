@@ -114,6 +114,9 @@ static_assert(sizeof(struct shm_ring) == 128, "bump SHM_LAYOUT_VERSION");
 // Producer: the slot to fill, NULL when the ring is full (or its positions make no sense). Fill it, then commit.
 struct shm_datagram *shm_ring_reserve(struct shm_ring *r);
 void shm_ring_commit(struct shm_ring *r);
+// Producer, some time before: fetches the lines that reserving and filling the next slot are going to touch, which the consumer
+// had last.
+void shm_ring_prefetch_reserve(const struct shm_ring *r);
 // Producer, after commit: whether the consumer sleeps and must be woken; clears the mark, so one waker suffices.
 bool shm_ring_needs_wake(struct shm_ring *r);
 // Free slots, from the producer's side.
