@@ -17,7 +17,10 @@
 #include "controlplane/ops/log.h"
 #include "dataplane/contract/wire/challenge.h"
 
-#define NS_PER_S    1000000000ull
+#define NS_PER_S 1000000000ull
+// Of sets of four: with one place for each, of 2000 destinations every eighth shared its place with another, and each of the
+// two asked the kernel whenever the other had been there.
+#define CACHE_WAYS  4u
 #define CACHE_SLOTS 16384u
 // How often the kernel is asked to verify a neighbour that is in use: the workers' packets do not
 // pass it, so it cannot know.
@@ -94,17 +97,23 @@ int next_hop_lookup(struct next_hops *n, const struct ip_address *destination, s
 
 static const struct hop *hop_of(struct next_hops *n, const struct ip_address *destination)
 {
-	struct cached *c;
+	struct cached *set, *c = NULL;
 	uint8_t hash[16];
 	uint32_t slot;
 
 	siphash128(n->hash_key, destination->bytes, 16, hash);
 	memcpy(&slot, hash, sizeof(slot));
-	c = &n->cache[slot % CACHE_SLOTS];
-	if (c->generation == n->generation && ip_address_equal(&c->destination, destination)) {
-		n->stats.n_route_cache_hits++;
-		return &c->hop;
+	set = &n->cache[slot % (CACHE_SLOTS / CACHE_WAYS) * CACHE_WAYS];
+	for (uint32_t i = 0; i < CACHE_WAYS; i++) {
+		if (set[i].generation != n->generation) {
+			c = c == NULL ? &set[i] : c;
+		} else if (ip_address_equal(&set[i].destination, destination)) {
+			n->stats.n_route_cache_hits++;
+			return &set[i].hop;
+		}
 	}
+	if (c == NULL)
+		c = &set[n->stats.n_route_lookups % CACHE_WAYS];
 	c->destination = *destination;
 	// No answer is no knowledge: the next one who asks tries again.
 	c->generation = next_hop_lookup(n, destination, &c->hop) < 0 ? 0 : n->generation;
