@@ -9,10 +9,28 @@ static bool is_live(const struct turn_server *s, uint32_t idx)
 	return idx > 0 && idx <= s->tables->n_allocations_max && s->allocations[idx].user != NULL;
 }
 
+// Digits of value, at least n of them. Returns the end. (Each allocation that ends leaves its id: printf was 2 % of a whole
+// cycle from Allocate to Refresh.)
+static char *put_hex(char *at, uint32_t value, uint32_t n_digits)
+{
+	while (n_digits < 8 && value >> (4 * n_digits) != 0)
+		n_digits++;
+	while (n_digits-- > 0)
+		*at++ = "0123456789abcdef"[value >> (4 * n_digits) & 15];
+	return at;
+}
+
 void turn_allocation_id_format(const struct turn_server *s, uint32_t idx, uint32_t serial,
 			       char out[TURN_ALLOCATION_ID_TEXT_MAX])
 {
-	snprintf(out, TURN_ALLOCATION_ID_TEXT_MAX, "%04x-%06x-%x", s->node_id, idx, serial);
+	char *at = out;
+
+	at = put_hex(at, s->node_id, 4);
+	*at++ = '-';
+	at = put_hex(at, idx, 6);
+	*at++ = '-';
+	at = put_hex(at, serial, 1);
+	*at = '\0';
 }
 
 static void usage_add(const struct turn_server *s, uint32_t entry, uint64_t *pkts, uint64_t *bytes)

@@ -71,10 +71,12 @@ size_t turn_channel_bind(struct turn_call *c)
 			turn_permission_remove(s, idx, permission);
 		return turn_answer_error(c, 508);
 	}
-	entry = turn_channel_find(s, idx, __builtin_bswap16(channel));
 	turn_permission_refresh(s, idx, permission,
 				now_ns + TURN_PERMISSION_LIFETIME_S * TURN_NS_PER_S);
-	turn_channel_refresh(s, idx, entry, now_ns + TURN_CHANNEL_LIFETIME_S * TURN_NS_PER_S);
+	// A new one has its lifetime already.
+	if (entry != 0)
+		turn_channel_refresh(s, idx, entry,
+				     now_ns + TURN_CHANNEL_LIFETIME_S * TURN_NS_PER_S);
 	turn_channels_follow(s, idx);
 	turn_answer_begin(c, &b);
 	return turn_answer_end(c, &b);

@@ -15,34 +15,6 @@ struct turn_path turn_path_of_stream_id(uint32_t idx, uint32_t serial)
 	return p;
 }
 
-struct turn_path turn_path_of_request(const struct turn_request *in)
-{
-	struct turn_path p = {
-		.port_be = in->client.port_be,
-		.local_port_be = in->local_port_be,
-		.local_idx = in->local_idx,
-	};
-
-	if (in->transport != SHM_TRANSPORT_UDP)
-		return turn_path_of_stream_id(in->stream.idx, in->stream.serial);
-	memcpy(p.address, in->client.address.bytes, sizeof(p.address));
-	return p;
-}
-
-struct turn_path turn_path_of_record(const struct shm_allocation *r)
-{
-	struct turn_path p = {
-		.port_be = r->client_port_be,
-		.local_port_be = r->server_port_be,
-		.local_idx = r->server_idx,
-	};
-
-	if (r->client_transport != SHM_TRANSPORT_UDP)
-		return turn_path_of_stream_id(r->stream_idx, r->stream_serial);
-	memcpy(p.address, r->client_address, sizeof(p.address));
-	return p;
-}
-
 bool turn_path_equal(const struct turn_path *a, const struct turn_path *b)
 {
 	return memcmp(a->address, b->address, sizeof(a->address)) == 0 &&
@@ -159,8 +131,16 @@ struct shm_flow turn_flow_down(const struct turn_server *s, uint32_t idx, uint8_
 
 uint32_t turn_allocation_at(const struct turn_server *s, const struct turn_path *path)
 {
-	struct shm_flow f = flow_up(0, SHM_FLOW_ALLOCATION, path, (struct turn_relay){ 0 }, 0);
-	uint32_t entry = table_writer_flow_find(s->tables, &f.key);
+	struct shm_flow_key key = {
+		.port_be = path->port_be,
+		.local_port_be = path->local_port_be,
+		.local_idx = path->local_idx,
+		.kind = SHM_FLOW_ALLOCATION,
+	};
+	uint32_t entry;
+
+	memcpy(key.address, path->address, sizeof(key.address));
+	entry = table_writer_flow_find(s->tables, &key);
 
 	return entry == 0 ? 0 : table_writer_flow(s->tables, entry)->allocation_idx;
 }

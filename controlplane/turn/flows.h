@@ -14,9 +14,36 @@ struct turn_path {
 	uint8_t local_idx;
 	uint8_t flags; // SHM_FLOW_F_STREAM or 0
 };
-struct turn_path turn_path_of_request(const struct turn_request *in);
-struct turn_path turn_path_of_record(const struct shm_allocation *r);
 struct turn_path turn_path_of_stream_id(uint32_t idx, uint32_t serial);
+// In line: a struct that one function writes by bytes and the next reads whole waits for the store buffer, at each of the ten
+// look-ups of a ChannelBind.
+static inline struct turn_path turn_path_of_request(const struct turn_request *in)
+{
+	struct turn_path p = {
+		.port_be = in->client.port_be,
+		.local_port_be = in->local_port_be,
+		.local_idx = in->local_idx,
+	};
+
+	if (in->transport != SHM_TRANSPORT_UDP)
+		return turn_path_of_stream_id(in->stream.idx, in->stream.serial);
+	memcpy(p.address, in->client.address.bytes, sizeof(p.address));
+	return p;
+}
+
+static inline struct turn_path turn_path_of_record(const struct shm_allocation *r)
+{
+	struct turn_path p = {
+		.port_be = r->client_port_be,
+		.local_port_be = r->server_port_be,
+		.local_idx = r->server_idx,
+	};
+
+	if (r->client_transport != SHM_TRANSPORT_UDP)
+		return turn_path_of_stream_id(r->stream_idx, r->stream_serial);
+	memcpy(p.address, r->client_address, sizeof(p.address));
+	return p;
+}
 // The allocation whose client sends on that path, 0: none.
 uint32_t turn_allocation_at(const struct turn_server *s, const struct turn_path *path);
 bool turn_path_equal(const struct turn_path *a, const struct turn_path *b);

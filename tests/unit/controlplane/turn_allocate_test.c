@@ -1,6 +1,7 @@
 // Allocate: RFC 8656 §7.2, checks in the order of the RFC.
 #include "tests/unit/controlplane/turn_rig.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct rig r;
@@ -343,7 +344,8 @@ Test(turn_allocate, kill_ends_it_by_the_id_that_operators_see)
 	struct ip_endpoint listener = rig_endpoint(RIG_LISTENER);
 	struct rig_client c = client(40000);
 	struct turn_allocation_info info;
-	uint32_t idx, again;
+	char text[TURN_ALLOCATION_ID_TEXT_MAX];
+	uint32_t idx, again, node, slot, serial;
 
 	cr_assert_eq(rig_allocate(&r, &c).code, 0);
 	cr_assert_eq(turn_allocation_find_client(r.engine.turn, &c.endpoint, NULL, &idx), 0);
@@ -353,6 +355,11 @@ Test(turn_allocate, kill_ends_it_by_the_id_that_operators_see)
 	cr_assert(info.username_bytes == 3 && memcmp(info.username, "lab", 3) == 0);
 	cr_assert_eq(turn_allocation_find_id(r.engine.turn, info.id, &again), 0);
 	cr_assert_eq(idx, again);
+	// Node, slot and serial, as logs and operators know it.
+	cr_assert_eq(sscanf(info.id, "%4x-%6x-%x", &node, &slot, &serial), 3);
+	snprintf(text, sizeof(text), "%04x-%06x-%x", node, slot, serial);
+	cr_assert_str_eq(info.id, text);
+	cr_assert_eq(slot, idx);
 	cr_assert_eq(turn_allocation_find_relayed(r.engine.turn, &info.relayed, &again), 0);
 	cr_assert_eq(idx, again);
 	cr_assert_eq(turn_allocation_kill(r.engine.turn, idx, r.now_ns), 0);
