@@ -58,7 +58,7 @@ static SSL_CTX *context_make(const SSL_METHOD *method)
 	if (!c || !x || SSL_CTX_use_certificate(c, x) != 1 || SSL_CTX_use_PrivateKey(c, key) != 1 ||
 	    SSL_CTX_set_min_proto_version(c, DTLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_cipher_list(c, "ECDHE-ECDSA-AES128-GCM-SHA256") != 1 ||
-	    SSL_CTX_set1_groups_list(c, "X25519") != 1)
+	    SSL_CTX_set1_groups_list(c, "X25519:P-256") != 1)
 		exit(1);
 	SSL_CTX_set_options(c, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);

@@ -131,21 +131,28 @@ void load_dtls_free(struct load_dtls *d)
 	free(d);
 }
 
-// A memory BIO runs records together; each goes as a datagram of its own.
+// A memory BIO runs records together; a datagram has as many as fit, as browsers send them.
 static void send_pending(struct load_dtls *d)
 {
 	char *bytes;
 	long n = BIO_get_mem_data(d->out, &bytes);
+	long datagram = 0;
 
-	while (n >= RECORD_BYTES) {
-		long record = RECORD_BYTES + bytes_get_be16(bytes + 11);
+	while (n - datagram >= RECORD_BYTES) {
+		long record = RECORD_BYTES + bytes_get_be16(bytes + datagram + 11);
 
-		if (record > n)
+		if (record > n - datagram)
 			break;
-		d->send(d->context, (const uint8_t *)bytes, (size_t)record);
-		bytes += record;
-		n -= record;
+		if (datagram > 0 && datagram + record > MTU_BYTES) {
+			d->send(d->context, (const uint8_t *)bytes, (size_t)datagram);
+			bytes += datagram;
+			n -= datagram;
+			datagram = 0;
+		}
+		datagram += record;
 	}
+	if (datagram > 0)
+		d->send(d->context, (const uint8_t *)bytes, (size_t)datagram);
 	(void)BIO_reset(d->out);
 }
 

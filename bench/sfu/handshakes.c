@@ -1,7 +1,7 @@
 // DTLS handshakes of many clients at a running instance, and what they do to the media that its workers move meanwhile.
-// Sessions join by WHIP first, ICE included; then the worker's latency is watched for a while without handshakes, and again
-// while all sessions shake hands, a window of them at a time. One thread; maps the `workers` segment read-only.
-//   sfu_handshakes --whip URL [--token T] --instance NAME --controlplane PID [--sessions N] [--window N] [--json FILE]
+// In each round sessions join by WHIP first, ICE included; then the worker's latency is watched for a while without handshakes,
+// and again while all sessions shake hands, a window of them at a time. One thread; maps the `workers` segment read-only.
+//   sfu_handshakes --whip URL [--token T] --instance NAME --controlplane PID [--sessions N] [--window N] [--rounds N] [--json FILE]
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -28,6 +28,7 @@
 #define SETTLE_NS    50000000ULL // what the last client's end does not see
 #define PROFILES     "SRTP_AEAD_AES_128_GCM:SRTP_AES128_CM_SHA1_80"
 #define SESSIONS_MAX 10000
+#define ROUNDS_MAX   32
 
 struct options {
 	const char *whip;
@@ -37,6 +38,14 @@ struct options {
 	pid_t controlplane;
 	uint32_t n_sessions;
 	uint32_t window;
+	uint32_t n_rounds;
+};
+
+struct round {
+	uint32_t n_connected;
+	uint64_t took_ns;
+	uint64_t cpu_ns;       // the control plane's, in that time
+	uint64_t quiet_cpu_ns; // the same without handshakes, in QUIET_NS
 };
 
 struct latency {
@@ -55,11 +64,10 @@ struct bench {
 	uint32_t n_begun;
 	uint32_t n_connected;
 	uint32_t n_failed;
-	uint64_t took_ns;
-	uint64_t cpu_ns;       // the control plane's, in that time
-	uint64_t quiet_cpu_ns; // per second without handshakes
+	uint32_t n_failed_ever;
+	struct round round[ROUNDS_MAX];
 	const struct shm_workers *workers;
-	struct latency without;
+	struct latency without; // of all rounds
 	struct latency with;
 	int epoll_fd;
 };
@@ -165,7 +173,7 @@ static void take(struct bench *b, struct load_session *s, uint64_t now_ns)
 	b->n_failed += s->transport.stage != LOAD_STAGE_CONNECTED;
 }
 
-static int handshake_all(struct bench *b)
+static int handshake_all(struct bench *b, uint64_t *took_ns)
 {
 	struct epoll_event events[EVENTS_MAX];
 	uint64_t begin_ns = clock_ns();
@@ -195,11 +203,11 @@ static int handshake_all(struct bench *b)
 			if (b->sessions[i].transport.stage == LOAD_STAGE_DTLS)
 				load_transport_timer(&b->sessions[i].transport, now_ns);
 	}
-	b->took_ns = now_ns - begin_ns;
+	*took_ns = now_ns - begin_ns;
 	return 0;
 }
 
-static int bench_run(struct bench *b)
+static int round_run(struct bench *b, struct round *r)
 {
 	uint64_t cpu_ns;
 	int ret = join_all(b);
@@ -211,14 +219,29 @@ static int bench_run(struct bench *b)
 	latency_add(b, &b->without, -1);
 	pause_ns(QUIET_NS);
 	latency_add(b, &b->without, 1);
-	b->quiet_cpu_ns = cpu_time_ns(b->o.controlplane) - cpu_ns;
+	r->quiet_cpu_ns = cpu_time_ns(b->o.controlplane) - cpu_ns;
 
 	cpu_ns = cpu_time_ns(b->o.controlplane);
 	latency_add(b, &b->with, -1);
-	ret = handshake_all(b);
+	ret = handshake_all(b, &r->took_ns);
 	latency_add(b, &b->with, 1);
 	pause_ns(SETTLE_NS);
-	b->cpu_ns = cpu_time_ns(b->o.controlplane) - cpu_ns;
+	r->cpu_ns = cpu_time_ns(b->o.controlplane) - cpu_ns;
+	r->n_connected = b->n_connected;
+	return ret;
+}
+
+static int bench_run(struct bench *b)
+{
+	int ret = 0;
+
+	for (uint32_t i = 0; i < b->o.n_rounds && ret == 0; i++) {
+		b->n_joined = b->n_begun = b->n_connected = b->n_failed = 0;
+		ret = round_run(b, &b->round[i]);
+		b->n_failed_ever += b->n_failed;
+		for (uint32_t k = 0; k < b->n_joined; k++)
+			load_session_leave(&b->sessions[k]);
+	}
 	return ret;
 }
 
@@ -235,14 +258,20 @@ static int report(const struct bench *b)
 
 	if (!f)
 		return -errno;
-	fprintf(f,
-		"{\"handshakes\":%u,\"failed\":%u,\"seconds\":%.4f,\"per_sec\":%.0f,"
-		"\"controlplane_cpu_seconds\":%.4f,\"per_cpu_sec\":%.0f,"
-		"\"controlplane_cpu_share_without\":%.4f,\"latency_ns\":{",
-		b->n_connected, b->n_failed, (double)b->took_ns / 1e9,
-		(double)b->n_connected * 1e9 / (double)b->took_ns, (double)b->cpu_ns / 1e9,
-		(double)b->n_connected * 1e9 / (double)b->cpu_ns,
-		(double)b->quiet_cpu_ns / (double)QUIET_NS);
+	fprintf(f, "{\"failed\":%u,\"rounds\":[", b->n_failed_ever);
+	for (uint32_t i = 0; i < b->o.n_rounds; i++) {
+		const struct round *r = &b->round[i];
+
+		fprintf(f,
+			"%s{\"handshakes\":%u,\"seconds\":%.4f,\"per_sec\":%.0f,"
+			"\"controlplane_cpu_seconds\":%.4f,\"per_cpu_sec\":%.0f,"
+			"\"controlplane_cpu_share_without\":%.4f}",
+			i ? "," : "", r->n_connected, (double)r->took_ns / 1e9,
+			(double)r->n_connected * 1e9 / (double)r->took_ns, (double)r->cpu_ns / 1e9,
+			(double)r->n_connected * 1e9 / (double)r->cpu_ns,
+			(double)r->quiet_cpu_ns / (double)QUIET_NS);
+	}
+	fputs("],\"latency_ns\":{", f);
 	put_latency(f, "without", &b->without);
 	fputc(',', f);
 	put_latency(f, "with", &b->with);
@@ -259,12 +288,13 @@ static int options_read(int argc, char **argv, struct options *o)
 		{ "controlplane", required_argument, NULL, 'c' },
 		{ "sessions", required_argument, NULL, 'n' },
 		{ "window", required_argument, NULL, 'p' },
+		{ "rounds", required_argument, NULL, 'r' },
 		{ "json", required_argument, NULL, 'j' },
 		{ 0 },
 	};
 	int opt;
 
-	*o = (struct options){ .n_sessions = 1000, .window = 32 };
+	*o = (struct options){ .n_sessions = 1000, .window = 32, .n_rounds = 3 };
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (opt == 'w')
 			o->whip = optarg;
@@ -278,13 +308,16 @@ static int options_read(int argc, char **argv, struct options *o)
 			o->n_sessions = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (opt == 'p')
 			o->window = (uint32_t)strtoul(optarg, NULL, 10);
+		else if (opt == 'r')
+			o->n_rounds = (uint32_t)strtoul(optarg, NULL, 10);
 		else if (opt == 'j')
 			o->json = optarg;
 		else
 			return -EINVAL;
 	}
 	return o->whip && o->instance && o->controlplane > 0 && o->n_sessions &&
-			       o->n_sessions <= SESSIONS_MAX && o->window && optind == argc
+			       o->n_sessions <= SESSIONS_MAX && o->window && o->n_rounds &&
+			       o->n_rounds <= ROUNDS_MAX && optind == argc
 		       ? 0
 		       : -EINVAL;
 }
@@ -299,7 +332,7 @@ int main(int argc, char **argv)
 	if (options_read(argc, argv, &b.o) < 0) {
 		fputs("usage: sfu_handshakes --whip URL [--token T] --instance NAME --controlplane "
 		      "PID "
-		      "[--sessions N] [--window N] [--json FILE]\n",
+		      "[--sessions N] [--window N] [--rounds N] [--json FILE]\n",
 		      stderr);
 		return 2;
 	}
@@ -334,8 +367,6 @@ int main(int argc, char **argv)
 			strerror(-ret), b.n_joined, b.n_connected, b.n_failed);
 	else
 		ret = report(&b);
-	for (uint32_t i = 0; i < b.n_joined; i++)
-		load_session_leave(&b.sessions[i]);
 	shm_segment_detach(&segment);
-	return ret < 0 || b.n_failed ? 1 : 0;
+	return ret < 0 || b.n_failed_ever ? 1 : 0;
 }
