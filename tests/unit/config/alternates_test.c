@@ -1,56 +1,15 @@
 // alternate_servers, mobility and the limits of allocations: defaults, values, and what is refused.
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "controlplane/config/config.h"
+#include "tests/unit/config/section_fixture.h"
 
-#define MINIMAL                                                                                    \
-	"realm: relay.example\n"                                                                   \
-	"listeners:\n"                                                                             \
-	"  - address: 192.0.2.1\n"                                                                 \
-	"relay:\n"                                                                                 \
-	"  addresses: [192.0.2.2]\n"                                                               \
-	"users:\n"                                                                                 \
-	"  - name: alice\n"                                                                        \
-	"    password: secret\n"                                                                   \
-	"ports:\n"                                                                                 \
-	"  - device: af_xdp\n"                                                                     \
-	"    interface: eth7\n"
-
-static char error[512];
-
-static struct config *parse(const char *section)
-{
-	char path[] = "/tmp/turnpike-config-XXXXXX", text[1024];
-	struct config *c = NULL;
-	int fd = mkstemp(path), n;
-
-	cr_assert(fd >= 0);
-	n = snprintf(text, sizeof(text), MINIMAL "%s", section);
-	cr_assert_eq(write(fd, text, (size_t)n), (ssize_t)n);
-	close(fd);
-	error[0] = '\0';
-	config_parse(path, &c, error, sizeof(error));
-	unlink(path);
-	return c;
-}
-
-static void refused(const char *section, const char *expected)
-{
-	struct config *c = parse(section);
-
-	cr_assert_null(c, "accepted instead of \"%s\"", expected);
-	cr_assert_not_null(strstr(error, expected), "\n  is:     %s\n  wanted: %s", error,
-			   expected);
-}
+const char section_head[] = SECTION_HEAD;
 
 Test(alternates, nobody_is_sent_away_by_default)
 {
-	struct config *c = parse("");
+	struct config *c = section_parse("");
 
-	cr_assert_not_null(c, "%s", error);
+	cr_assert_not_null(c, "%s", section_error);
 	cr_assert(c->n_alternates == 0 && !c->alternates_balance);
 	cr_assert(c->mobility);
 	cr_assert(c->permissions_per_allocation == 256 && c->channels_per_allocation == 256);
@@ -61,16 +20,17 @@ Test(alternates, nobody_is_sent_away_by_default)
 
 Test(alternates, servers_are_read_with_their_defaults)
 {
-	struct config *c = parse("alternate_servers:\n"
-				 "  mode: balance\n"
-				 "  own_weight: 2\n"
-				 "  servers:\n"
-				 "    - {address: 192.0.2.20}\n"
-				 "    - {address: '2001:db8::20', port: 80, tls_port: 443, weight: "
-				 "5, domain: turn2.example.org}\n"
-				 "mobility: false\n");
+	struct config *c =
+		section_parse("alternate_servers:\n"
+			      "  mode: balance\n"
+			      "  own_weight: 2\n"
+			      "  servers:\n"
+			      "    - {address: 192.0.2.20}\n"
+			      "    - {address: '2001:db8::20', port: 80, tls_port: 443, weight: "
+			      "5, domain: turn2.example.org}\n"
+			      "mobility: false\n");
 
-	cr_assert_not_null(c, "%s", error);
+	cr_assert_not_null(c, "%s", section_error);
 	cr_assert(c->alternates_balance && c->alternates_own_weight == 2 && c->n_alternates == 2);
 	cr_assert(c->alternates[0].port_be == __builtin_bswap16(3478) &&
 		  c->alternates[0].tls_port_be == __builtin_bswap16(5349) &&
@@ -85,37 +45,40 @@ Test(alternates, servers_are_read_with_their_defaults)
 
 Test(alternates, what_makes_no_sense_is_refused_with_its_line)
 {
-	refused("alternate_servers:\n  mode: never\n  servers: [{address: 192.0.2.20}]\n",
-		":13: alternate_servers.mode: 'never' is neither draining");
-	refused("alternate_servers:\n  servers: []\n", "alternate_servers.servers: 0 servers");
-	refused("alternate_servers:\n  servers: [{address: turn2}]\n",
-		"alternate_servers.servers[0].address: 'turn2' is no IP address");
-	refused("alternate_servers:\n  servers: [{address: 192.0.2.1}]\n",
-		"is listeners[0] of this host");
-	refused("alternate_servers:\n  servers: [{address: 192.0.2.20, port: 0}]\n",
-		"alternate_servers.servers[0].port: 0 is out of range");
-	refused("alternate_servers:\n  servers: [{address: 192.0.2.20, weight: 101}]\n",
-		"alternate_servers.servers[0].weight: 101 is out of range");
-	refused("alternate_servers:\n  servers: [{address: 192.0.2.20, domain: ''}]\n",
-		"alternate_servers.servers[0].domain");
+	section_refused("alternate_servers:\n  mode: never\n  servers: [{address: 192.0.2.20}]\n",
+			":8: alternate_servers.mode: 'never' is neither draining");
+	section_refused("alternate_servers:\n  servers: []\n",
+			"alternate_servers.servers: 0 servers");
+	section_refused("alternate_servers:\n  servers: [{address: turn2}]\n",
+			"alternate_servers.servers[0].address: 'turn2' is no IP address");
+	section_refused("alternate_servers:\n  servers: [{address: 192.0.2.1}]\n",
+			"is listeners[0] of this host");
+	section_refused("alternate_servers:\n  servers: [{address: 192.0.2.20, port: 0}]\n",
+			"alternate_servers.servers[0].port: 0 is out of range");
+	section_refused("alternate_servers:\n  servers: [{address: 192.0.2.20, weight: 101}]\n",
+			"alternate_servers.servers[0].weight: 101 is out of range");
+	section_refused("alternate_servers:\n  servers: [{address: 192.0.2.20, domain: ''}]\n",
+			"alternate_servers.servers[0].domain");
 }
 
 Test(limits, of_allocations_are_read_and_bounded)
 {
-	struct config *c = parse("limits: {permissions_per_allocation: 8, channels_per_allocation: "
-				 "4, new_peers_per_second_per_allocation: 10, "
-				 "bytes_per_second_per_allocation: 500000, "
-				 "bytes_per_second_per_user: 1000000}\n");
+	struct config *c =
+		section_parse("limits: {permissions_per_allocation: 8, channels_per_allocation: "
+			      "4, new_peers_per_second_per_allocation: 10, "
+			      "bytes_per_second_per_allocation: 500000, "
+			      "bytes_per_second_per_user: 1000000}\n");
 
-	cr_assert_not_null(c, "%s", error);
+	cr_assert_not_null(c, "%s", section_error);
 	cr_assert(c->permissions_per_allocation == 8 && c->channels_per_allocation == 4 &&
 		  c->new_peers_per_s_per_allocation == 10 &&
 		  c->bytes_per_s_per_allocation == 500000 && c->bytes_per_s_per_user == 1000000);
 	config_free(c);
-	refused("limits: {permissions_per_allocation: 0}\n",
-		":12: limits.permissions_per_allocation: 0 is out of range");
-	refused("limits: {channels_per_allocation: 5000}\n",
-		"limits.channels_per_allocation: 5000 is out of range");
-	refused("limits: {bytes_per_second_per_user: 100}\n",
+	section_refused("limits: {permissions_per_allocation: 0}\n",
+			":7: limits.permissions_per_allocation: 0 is out of range");
+	section_refused("limits: {channels_per_allocation: 5000}\n",
+			"limits.channels_per_allocation: 5000 is out of range");
+	section_refused(
+		"limits: {bytes_per_second_per_user: 100}\n",
 		"limits.bytes_per_second_per_user: 100 bytes per second are less than a packet");
 }

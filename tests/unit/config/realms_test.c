@@ -4,72 +4,36 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controlplane/config/config.h"
+#include "tests/unit/config/section_fixture.h"
 
-#define MINIMAL                                                                                    \
-	"realm: relay.example\n"                                                                   \
-	"relay:\n"                                                                                 \
-	"  addresses: [192.0.2.2]\n"                                                               \
-	"users: [{name: alice, password: secret}]\n"                                               \
-	"ports: [{device: af_xdp, interface: eth7}]\n"
+const char section_head[] = "realm: relay.example\n"
+			    "relay:\n"
+			    "  addresses: [192.0.2.2]\n"
+			    "users: [{name: alice, password: secret}]\n"
+			    "ports: [{device: af_xdp, interface: eth7}]\n";
 #define LISTENER "listeners: [{address: 192.0.2.1}]\n" // line 6
 #define REALM                                                                                      \
 	"realms:\n"                                                                                \
 	"  - name: one.example\n"                                                                  \
 	"    users: [{name: alice, password: other}]\n"
 
-static char error[512];
-
-static struct config *parse(const char *rest)
-{
-	char path[] = "/tmp/turnpike-config-XXXXXX", text[2048];
-	struct config *c = NULL;
-	int fd = mkstemp(path), n;
-
-	cr_assert(fd >= 0);
-	n = snprintf(text, sizeof(text), MINIMAL "%s", rest);
-	cr_assert_eq(write(fd, text, (size_t)n), (ssize_t)n);
-	close(fd);
-	error[0] = '\0';
-	config_parse(path, &c, error, sizeof(error));
-	unlink(path);
-	return c;
-}
-
-static struct config *accepted(const char *rest)
-{
-	struct config *c = parse(rest);
-
-	cr_assert_not_null(c, "%s", error);
-	return c;
-}
-
-static void refused(const char *rest, const char *expected)
-{
-	struct config *c = parse(rest);
-
-	cr_assert_null(c, "accepted instead of \"%s\"", expected);
-	cr_assert_not_null(strstr(error, expected), "\n  is:     %s\n  wanted: %s", error,
-			   expected);
-}
-
 Test(realms, each_has_users_secrets_quotas_and_rules_of_its_own)
 {
 	// MD5 and SHA-256 of alice:one.example:other
 	static const uint8_t md5[4] = { 0xec, 0xa0, 0xa5, 0xf5 };
 	static const uint8_t sha256[4] = { 0x93, 0xca, 0x13, 0xae };
-	struct config *c =
-		accepted(REALM "    rest_secrets: [a-secret-of-one]\n"
-			       "    quota: {total: 7, per_user: 2}\n"
-			       "    peers: {allow: [10.0.0.0/8], deny: [10.1.0.0/16]}\n"
-			       "  - name: two.example\n"
-			       "    rest_secrets: [a-secret-of-two]\n"
-			       "    peers: {deny: [10.0.0.0/8]}\n"
-			       "peers: {allow: [10.0.0.0/8]}\n"
-			       "listeners:\n"
-			       "  - {address: 192.0.2.1}\n"
-			       "  - {address: 192.0.2.1, port: 3480, realm: two.example}\n"
-			       "  - {address: 192.0.2.1, port: 3481, realm: relay.example}\n");
+	struct config *c = section_accepted(
+		REALM "    rest_secrets: [a-secret-of-one]\n"
+		      "    quota: {total: 7, per_user: 2}\n"
+		      "    peers: {allow: [10.0.0.0/8], deny: [10.1.0.0/16]}\n"
+		      "  - name: two.example\n"
+		      "    rest_secrets: [a-secret-of-two]\n"
+		      "    peers: {deny: [10.0.0.0/8]}\n"
+		      "peers: {allow: [10.0.0.0/8]}\n"
+		      "listeners:\n"
+		      "  - {address: 192.0.2.1}\n"
+		      "  - {address: 192.0.2.1, port: 3480, realm: two.example}\n"
+		      "  - {address: 192.0.2.1, port: 3481, realm: relay.example}\n");
 
 	cr_assert_eq(c->n_realms, 2);
 	cr_expect_str_eq(c->realms[0].name, "one.example");
@@ -95,24 +59,28 @@ Test(realms, each_has_users_secrets_quotas_and_rules_of_its_own)
 
 Test(realms, refused)
 {
-	refused(LISTENER REALM "  - name: one.example\n    users: [{name: a, password: b}]\n",
+	section_refused(
+		LISTENER REALM "  - name: one.example\n    users: [{name: a, password: b}]\n",
 		":10: realms[1].name: 'one.example' is listed twice; give each realm a name of its "
 		"own");
-	refused(LISTENER "realms:\n  - name: relay.example\n    users: [{name: a, password: b}]\n",
+	section_refused(
+		LISTENER "realms:\n  - name: relay.example\n    users: [{name: a, password: b}]\n",
 		":8: realms[0].name: 'relay.example' is the default realm; give each realm a name "
 		"of its own");
-	refused(LISTENER "realms:\n  - name: one.example\n",
+	section_refused(
+		LISTENER "realms:\n  - name: one.example\n",
 		":8: realms[0]: nobody could allocate in it; add 'users', 'rest_secrets' or the "
 		"section 'redis'");
-	refused(LISTENER "realms:\n  - name: one.example\n    users: [{name: a}]\n",
-		":9: realms[0].users[0]: give either 'password' or 'key'");
-	refused(LISTENER "realms:\n  - name: one.example\n    rest_secrets: [short]\n",
-		":9: realms[0].rest_secrets[0]: shorter than 8 characters");
-	refused(LISTENER REALM "    peers: {deny: [10.0.0.1/8]}\n",
-		":10: realms[0].peers.deny[0]: '10.0.0.1/8' is no prefix");
-	refused(LISTENER REALM "    peers: {deny: [10.0.0.0/8], allow: [10.0.0.0/8]}\n",
-		"realms[0].peers.deny[0]: '10.0.0.0/8' is both allowed and denied");
-	refused("listeners:\n  - {address: 192.0.2.1, realm: nobody.example}\n" REALM,
+	section_refused(LISTENER "realms:\n  - name: one.example\n    users: [{name: a}]\n",
+			":9: realms[0].users[0]: give either 'password' or 'key'");
+	section_refused(LISTENER "realms:\n  - name: one.example\n    rest_secrets: [short]\n",
+			":9: realms[0].rest_secrets[0]: shorter than 8 characters");
+	section_refused(LISTENER REALM "    peers: {deny: [10.0.0.1/8]}\n",
+			":10: realms[0].peers.deny[0]: '10.0.0.1/8' is no prefix");
+	section_refused(LISTENER REALM "    peers: {deny: [10.0.0.0/8], allow: [10.0.0.0/8]}\n",
+			"realms[0].peers.deny[0]: '10.0.0.0/8' is both allowed and denied");
+	section_refused(
+		"listeners:\n  - {address: 192.0.2.1, realm: nobody.example}\n" REALM,
 		":7: listeners[0].realm: 'nobody.example' is neither the default realm nor one of "
 		"'realms'; add it there");
 }
@@ -132,7 +100,7 @@ static const char *password_file(const char *text)
 
 Test(redis, is_off_without_its_section)
 {
-	struct config *c = accepted(LISTENER);
+	struct config *c = section_accepted(LISTENER);
 
 	cr_expect_not(c->redis.is_enabled);
 	config_free(c);
@@ -149,7 +117,7 @@ Test(redis, is_read)
 			  "  password_file: %s\n  cache_seconds: 5\n  statistics: true\n"
 			  "  statistics_seconds: 2\n",
 		 file);
-	c = accepted(text);
+	c = section_accepted(text);
 	unlink(file);
 	cr_expect(c->redis.is_enabled);
 	cr_expect_str_eq(c->redis.host, "2001:db8::9");
@@ -162,7 +130,7 @@ Test(redis, is_read)
 	cr_expect_eq(c->redis.statistics_s, 2);
 	config_free(c);
 
-	c = accepted(LISTENER "redis: {url: 'unix:/run/redis.sock', database: 2}\n");
+	c = section_accepted(LISTENER "redis: {url: 'unix:/run/redis.sock', database: 2}\n");
 	cr_expect_str_eq(c->redis.path, "/run/redis.sock");
 	cr_expect_null(c->redis.host);
 	cr_expect_eq(c->redis.database, 2);
@@ -170,7 +138,7 @@ Test(redis, is_read)
 	cr_expect_not(c->redis.publishes_statistics);
 	config_free(c);
 
-	c = accepted(LISTENER "redis: {url: redis.example}\n");
+	c = section_accepted(LISTENER "redis: {url: redis.example}\n");
 	cr_expect_str_eq(c->redis.host, "redis.example");
 	cr_expect_eq(c->redis.port, 6379);
 	config_free(c);
@@ -178,8 +146,8 @@ Test(redis, is_read)
 
 Test(redis, nobody_needs_to_stand_in_the_file)
 {
-	struct config *c = accepted(LISTENER "realms:\n  - name: one.example\n"
-					     "redis: {url: redis.example}\n");
+	struct config *c = section_accepted(LISTENER "realms:\n  - name: one.example\n"
+						     "redis: {url: redis.example}\n");
 
 	cr_expect_eq(c->realms[0].n_users, 0);
 	config_free(c);
@@ -190,27 +158,29 @@ Test(redis, refused)
 	const char *file = password_file("\n");
 	char text[256];
 
-	refused(LISTENER "redis: {cache_seconds: 5}\n", ":7: redis.url: missing");
-	refused(LISTENER "redis:\n  url: redis://turn:secret@host\n",
-		":8: redis.url: it holds a user or password; give them as 'user' and "
-		"'password_file'");
-	refused(LISTENER "redis:\n  url: rediss://host\n",
-		":8: redis.url: only redis:// and unix: are understood");
-	refused(LISTENER "redis:\n  url: host:0\n", ":8: redis.url: the port must be 1 to 65535");
-	refused(LISTENER "redis:\n  url: redis://host:1/x\n",
-		":8: redis.url: the database behind / must be a number");
-	refused(LISTENER "redis:\n  url: host:1x\n", ":8: redis.url: write it as");
-	refused(LISTENER "redis:\n  url: ''\n", ":8: redis.url: write it as");
-	refused(LISTENER "redis:\n  url: unix:redis.sock\n",
-		":8: redis.url: the path of the socket must start with /");
-	refused(LISTENER "redis:\n  url: host\n  user: turn\n",
-		":9: redis.user: a user needs a password; add 'password_file'");
-	refused(LISTENER "redis:\n  url: host\n  cache_seconds: 0\n",
-		":9: redis.cache_seconds: 0 is out of range; use 1 to 86400");
-	refused(LISTENER "redis:\n  url: host\n  password_file: /nonexistent/password\n",
+	section_refused(LISTENER "redis: {cache_seconds: 5}\n", ":7: redis.url: missing");
+	section_refused(LISTENER "redis:\n  url: redis://turn:secret@host\n",
+			":8: redis.url: it holds a user or password; give them as 'user' and "
+			"'password_file'");
+	section_refused(LISTENER "redis:\n  url: rediss://host\n",
+			":8: redis.url: only redis:// and unix: are understood");
+	section_refused(LISTENER "redis:\n  url: host:0\n",
+			":8: redis.url: the port must be 1 to 65535");
+	section_refused(LISTENER "redis:\n  url: redis://host:1/x\n",
+			":8: redis.url: the database behind / must be a number");
+	section_refused(LISTENER "redis:\n  url: host:1x\n", ":8: redis.url: write it as");
+	section_refused(LISTENER "redis:\n  url: ''\n", ":8: redis.url: write it as");
+	section_refused(LISTENER "redis:\n  url: unix:redis.sock\n",
+			":8: redis.url: the path of the socket must start with /");
+	section_refused(LISTENER "redis:\n  url: host\n  user: turn\n",
+			":9: redis.user: a user needs a password; add 'password_file'");
+	section_refused(LISTENER "redis:\n  url: host\n  cache_seconds: 0\n",
+			":9: redis.cache_seconds: 0 is out of range; use 1 to 86400");
+	section_refused(
+		LISTENER "redis:\n  url: host\n  password_file: /nonexistent/password\n",
 		":9: redis.password_file: '/nonexistent/password' cannot be read (No such file or "
 		"directory)");
 	snprintf(text, sizeof(text), LISTENER "redis:\n  url: host\n  password_file: %s\n", file);
-	refused(text, "is empty; its first line is the password");
+	section_refused(text, "is empty; its first line is the password");
 	unlink(file);
 }

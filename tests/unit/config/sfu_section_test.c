@@ -1,57 +1,16 @@
 // The section sfu: off without it, defaults that scale with max_sessions, and what is refused.
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "controlplane/config/config.h"
 #include "dataplane/contract/shm/sfu_table.h"
+#include "tests/unit/config/section_fixture.h"
 
-#define MINIMAL                                                                                    \
-	"realm: relay.example\n"                                                                   \
-	"listeners:\n"                                                                             \
-	"  - address: 192.0.2.1\n"                                                                 \
-	"relay:\n"                                                                                 \
-	"  addresses: [192.0.2.2]\n"                                                               \
-	"users:\n"                                                                                 \
-	"  - name: alice\n"                                                                        \
-	"    password: secret\n"                                                                   \
-	"ports:\n"                                                                                 \
-	"  - device: af_xdp\n"                                                                     \
-	"    interface: eth7\n"
-
-static char error[512];
-
-static struct config *parse(const char *section)
-{
-	char path[] = "/tmp/turnpike-config-XXXXXX", text[1024];
-	struct config *c = NULL;
-	int fd = mkstemp(path), n;
-
-	cr_assert(fd >= 0);
-	n = snprintf(text, sizeof(text), MINIMAL "%s", section);
-	cr_assert_eq(write(fd, text, (size_t)n), (ssize_t)n);
-	close(fd);
-	error[0] = '\0';
-	config_parse(path, &c, error, sizeof(error));
-	unlink(path);
-	return c;
-}
-
-static void refused(const char *section, const char *expected)
-{
-	struct config *c = parse(section);
-
-	cr_assert_null(c, "accepted instead of \"%s\"", expected);
-	cr_assert_not_null(strstr(error, expected), "\n  is:     %s\n  wanted: %s", error,
-			   expected);
-}
+const char section_head[] = SECTION_HEAD;
 
 Test(sfu_section, is_off_by_default)
 {
-	struct config *c = parse("");
+	struct config *c = section_parse("");
 
-	cr_assert_not_null(c, "%s", error);
+	cr_assert_not_null(c, "%s", section_error);
 	cr_assert_not(c->sfu.is_enabled);
 	cr_assert_eq(c->sfu.max_sessions, 0);
 	config_free(c);
@@ -59,9 +18,9 @@ Test(sfu_section, is_off_by_default)
 
 Test(sfu_section, an_empty_one_takes_the_defaults)
 {
-	struct config *c = parse("sfu: {}\n");
+	struct config *c = section_parse("sfu: {}\n");
 
-	cr_assert_not_null(c, "%s", error);
+	cr_assert_not_null(c, "%s", section_error);
 	cr_assert(c->sfu.is_enabled);
 	cr_assert_not(c->sfu.wait_for_publisher);
 	cr_assert_eq(c->sfu.max_sessions, 1024);
@@ -76,14 +35,15 @@ Test(sfu_section, an_empty_one_takes_the_defaults)
 
 Test(sfu_section, everything)
 {
-	struct config *c = parse("sfu:\n  max_sessions: 10\n  max_tracks: 11\n"
-				 "  max_subscriptions: 12\n  max_publishers_per_room: 13\n"
-				 "  max_watchers_per_room: 14\n  codecs: [av1, h264]\n"
-				 "  wait_for_publisher: true\n  last_n: 3\n  retransmit_ms: 500\n"
-				 "  session_timeout_seconds: 60\n  start_kbps: 300\n"
-				 "  max_kbps: 4000\n  node_id: 255\n");
+	struct config *c =
+		section_parse("sfu:\n  max_sessions: 10\n  max_tracks: 11\n"
+			      "  max_subscriptions: 12\n  max_publishers_per_room: 13\n"
+			      "  max_watchers_per_room: 14\n  codecs: [av1, h264]\n"
+			      "  wait_for_publisher: true\n  last_n: 3\n  retransmit_ms: 500\n"
+			      "  session_timeout_seconds: 60\n  start_kbps: 300\n"
+			      "  max_kbps: 4000\n  node_id: 255\n");
 
-	cr_assert_not_null(c, "%s", error);
+	cr_assert_not_null(c, "%s", section_error);
 	cr_assert_eq(c->sfu.max_sessions, 10);
 	cr_assert_eq(c->sfu.max_tracks, 11);
 	cr_assert_eq(c->sfu.max_subscriptions, 12);
@@ -104,11 +64,11 @@ Test(sfu_section, everything)
 
 Test(sfu_section, refusals)
 {
-	refused("sfu:\n  max_sessions: 0\n", ":13: sfu.max_sessions: 0 is out of range");
-	refused("sfu:\n  max_sessions: 65537\n", "use 1 to 65536");
-	refused("sfu:\n  node_id: 256\n", ":13: sfu.node_id: 256 is out of range");
-	refused("sfu:\n  codecs: [vp8, vp10]\n", "'vp10' is no codec of the SFU");
-	refused("sfu:\n  codecs: [vp8, vp8]\n", "vp8 stands twice");
-	refused("sfu:\n  start_kbps: 30000\n", "more than sfu.max_kbps (20000)");
-	refused("sfu:\n  max_session: 3\n", "max_session");
+	section_refused("sfu:\n  max_sessions: 0\n", ":8: sfu.max_sessions: 0 is out of range");
+	section_refused("sfu:\n  max_sessions: 65537\n", "use 1 to 65536");
+	section_refused("sfu:\n  node_id: 256\n", ":8: sfu.node_id: 256 is out of range");
+	section_refused("sfu:\n  codecs: [vp8, vp10]\n", "'vp10' is no codec of the SFU");
+	section_refused("sfu:\n  codecs: [vp8, vp8]\n", "vp8 stands twice");
+	section_refused("sfu:\n  start_kbps: 30000\n", "more than sfu.max_kbps (20000)");
+	section_refused("sfu:\n  max_session: 3\n", "max_session");
 }

@@ -1,58 +1,13 @@
 // The section tcp_relay and the key tls.dtls: what is read and what is refused, with its line.
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "controlplane/config/config.h"
+#include "tests/unit/config/section_fixture.h"
 
-// `listeners` stands at the end, so that a test adds to it; its first entry is listeners[0], in line 6.
-#define MINIMAL                                                                                    \
-	"realm: relay.example\n"                                                                   \
-	"relay: {addresses: [192.0.2.2, \"2001:db8::2\"]}\n"                                       \
-	"users: [{name: alice, password: secret}]\n"                                               \
-	"ports: [{device: af_xdp, interface: eth7}]\n"                                             \
-	"listeners:\n"                                                                             \
-	"  - {address: 192.0.2.1}\n"
-
-static char error[512];
-
-static struct config *parse(const char *rest)
-{
-	char path[] = "/tmp/turnpike-config-XXXXXX", text[2048];
-	struct config *c = NULL;
-	int fd = mkstemp(path), n;
-
-	cr_assert(fd >= 0);
-	n = snprintf(text, sizeof(text), MINIMAL "%s", rest);
-	cr_assert_eq(write(fd, text, (size_t)n), (ssize_t)n);
-	close(fd);
-	error[0] = '\0';
-	config_parse(path, &c, error, sizeof(error));
-	unlink(path);
-	return c;
-}
-
-static struct config *accepted(const char *rest)
-{
-	struct config *c = parse(rest);
-
-	cr_assert_not_null(c, "%s", error);
-	return c;
-}
-
-static void refused(const char *rest, const char *expected)
-{
-	struct config *c = parse(rest);
-
-	cr_assert_null(c, "accepted instead of \"%s\"", expected);
-	cr_assert_not_null(strstr(error, expected), "\n  is:     %s\n  wanted: %s", error,
-			   expected);
-}
+const char section_head[] = SECTION_HEAD;
 
 Test(tcp_relay, on_by_default_within_bounds)
 {
-	struct config *c = accepted("");
+	struct config *c = section_accepted("");
 
 	cr_expect(c->tcp_relay.is_enabled);
 	cr_expect_eq(c->tcp_relay.max_connections, 4096);
@@ -62,26 +17,27 @@ Test(tcp_relay, on_by_default_within_bounds)
 
 Test(tcp_relay, all_keys)
 {
-	struct config *c = accepted("tcp_relay: {enabled: false, max_connections: 10, "
-				    "max_connections_per_allocation: 3}\n");
+	struct config *c = section_accepted("tcp_relay: {enabled: false, max_connections: 10, "
+					    "max_connections_per_allocation: 3}\n");
 
 	cr_expect_not(c->tcp_relay.is_enabled);
 	cr_expect_eq(c->tcp_relay.max_connections, 10);
 	cr_expect_eq(c->tcp_relay.max_per_allocation, 3);
 	config_free(c);
 	// One client may have no more than all.
-	c = accepted("tcp_relay: {max_connections: 10}\n");
+	c = section_accepted("tcp_relay: {max_connections: 10}\n");
 	cr_expect_eq(c->tcp_relay.max_per_allocation, 10);
 	config_free(c);
 }
 
 Test(tcp_relay, bad_values_with_their_line)
 {
-	refused("tcp_relay: {max_connections: 0}\n", ":7: tcp_relay.max_connections: ");
-	refused("tcp_relay: {max_connections: 65536}\n", ":7: tcp_relay.max_connections: ");
-	refused("tcp_relay:\n  max_connections: 10\n  max_connections_per_allocation: 11\n",
+	section_refused("tcp_relay: {max_connections: 0}\n", ":7: tcp_relay.max_connections: ");
+	section_refused("tcp_relay: {max_connections: 65536}\n", ":7: tcp_relay.max_connections: ");
+	section_refused(
+		"tcp_relay:\n  max_connections: 10\n  max_connections_per_allocation: 11\n",
 		":9: tcp_relay.max_connections_per_allocation: 11 for one allocation are more");
-	refused("tcp_relay: {max_conections: 10}\n", ":7: ");
+	section_refused("tcp_relay: {max_conections: 10}\n", ":7: ");
 }
 
 Test(dtls, rfc7350_follows_tls)
@@ -101,7 +57,7 @@ Test(dtls, rfc7350_follows_tls)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct config *c = accepted(cases[i].rest);
+		struct config *c = section_accepted(cases[i].rest);
 
 		cr_expect_eq(c->tls.takes_dtls, cases[i].takes_dtls, "%s", cases[i].rest);
 		config_free(c);
@@ -110,6 +66,6 @@ Test(dtls, rfc7350_follows_tls)
 
 Test(dtls, not_beside_1_3_alone)
 {
-	refused("tls:\n  min_version: \"1.3\"\n  dtls: true\n",
-		":9: tls.dtls: DTLS is spoken in version 1.2 only");
+	section_refused("tls:\n  min_version: \"1.3\"\n  dtls: true\n",
+			":9: tls.dtls: DTLS is spoken in version 1.2 only");
 }
