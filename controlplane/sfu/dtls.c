@@ -50,18 +50,27 @@ static unsigned int timer_us(SSL *ssl, unsigned int last_us)
 	return last_us * 2 < TIMER_MAX_US ? last_us * 2 : TIMER_MAX_US;
 }
 
+static void send_datagram(void *arg, const uint8_t *datagram, size_t n_bytes)
+{
+	struct dtls_session *s = arg;
+
+	if (!s->is_cookie_bad)
+		s->callbacks.send(s->callbacks_context, datagram, n_bytes);
+}
+
 SSL *dtls_ssl_new(struct dtls_session *s)
 {
 	SSL *ssl = SSL_new(s->context->ssl);
-	BIO *bio = BIO_new(s->context->bio);
+	BIO *bio;
 
+	s->datagrams.send = send_datagram;
+	s->datagrams.arg = s;
+	bio = dtls_datagram_bio_new(s->context->bio, &s->datagrams);
 	if (ssl == NULL || bio == NULL) {
 		SSL_free(ssl);
 		BIO_free(bio);
 		return NULL;
 	}
-	BIO_set_data(bio, s);
-	BIO_set_init(bio, 1);
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_app_data(ssl, s);
 	SSL_set_mtu(ssl, DTLS_MTU_BYTES);
@@ -248,10 +257,10 @@ void dtls_session_receive(struct dtls_session *s, const uint8_t *datagram, size_
 		s->context->counters.n_ignored++;
 		return;
 	}
-	s->in = datagram;
-	s->in_bytes = n_bytes;
+	s->datagrams.in = datagram;
+	s->datagrams.in_bytes = n_bytes;
 	advance(s);
-	s->in = NULL;
+	s->datagrams.in = NULL;
 }
 
 int64_t dtls_session_timeout_ms(struct dtls_session *s)

@@ -139,7 +139,7 @@ int dtls_context_new(const char *state_dir, struct dtls_context **out)
 	if (ret < 0)
 		goto fail_free;
 	ret = -EIO;
-	c->bio = dtls_bio_method_new();
+	c->bio = dtls_datagram_bio_method_new();
 	c->ssl = dtls_ssl_context_new(certificate, key);
 	if (c->bio == NULL || c->ssl == NULL ||
 	    X509_digest(certificate, EVP_sha256(), c->fingerprint, &n_bytes) != 1 ||

@@ -2,9 +2,9 @@
 #ifndef TP_SFU_DTLS_PRIVATE_H
 #define TP_SFU_DTLS_PRIVATE_H
 
-#include <openssl/bio.h>
 #include <openssl/ssl.h>
 
+#include "controlplane/dtls/datagram_bio.h"
 #include "controlplane/sfu/dtls.h"
 
 #define DTLS_COOKIE_BYTES 32
@@ -26,8 +26,7 @@ struct dtls_session {
 	struct sdp_fingerprint expected[SDP_FINGERPRINTS_MAX]; // all of one hash
 	uint32_t n_expected;
 	uint64_t serial;
-	const uint8_t *in; // the datagram that is being read, NULL when OpenSSL took it
-	size_t in_bytes;
+	struct dtls_datagrams datagrams;
 	enum dtls_role role;
 	enum dtls_close_reason closed;
 	bool is_connected;
@@ -36,9 +35,6 @@ struct dtls_session {
 	bool is_cookie_bad; // what OpenSSL has to say about it is not sent
 	bool is_fingerprint_bad;
 };
-
-// The method of BIOs that read the session's datagram and send each write as one; NULL: no memory.
-BIO_METHOD *dtls_bio_method_new(void);
 
 // Sizes, preferences, callbacks. NULL when OpenSSL fails.
 SSL_CTX *dtls_ssl_context_new(X509 *certificate, EVP_PKEY *key);

@@ -81,18 +81,29 @@ static const struct turn_stream_carrier carrier = {
 
 // ---- its life
 
+// A full ring loses it, as the network may.
+static void send_datagram(void *arg, const uint8_t *datagram, size_t n_bytes)
+{
+	struct turn_dtls_association *a = arg;
+
+	if (!a->is_mute)
+		turn_dtls_send(a->dtls, &a->ends, a->worker_idx, a->l2_word, a->is_data, datagram,
+			       n_bytes);
+}
+
 // Brings OpenSSL to where it is after a HelloVerifyRequest.
 static int prime(struct turn_dtls_association *a)
 {
 	int ret;
 
-	a->in = first_hello;
-	a->in_bytes = sizeof(first_hello);
+	a->datagrams.in = first_hello;
+	a->datagrams.in_bytes = sizeof(first_hello);
 	a->is_mute = true;
 	ERR_clear_error();
 	ret = SSL_do_handshake(a->ssl);
 	a->is_mute = false;
-	if (ret == 1 || SSL_get_error(a->ssl, ret) != SSL_ERROR_WANT_READ || a->in != NULL) {
+	if (ret == 1 || SSL_get_error(a->ssl, ret) != SSL_ERROR_WANT_READ ||
+	    a->datagrams.in != NULL) {
 		ERR_clear_error();
 		return -EIO;
 	}
@@ -122,13 +133,13 @@ int turn_dtls_association_new(struct turn_dtls *d, const struct turn_dtls_ends *
 	memcpy(a->random, hello->random, sizeof(a->random));
 	memcpy(a->cookie, hello->cookie, sizeof(a->cookie));
 	a->ssl = SSL_new(d->context);
-	bio = BIO_new(d->bio);
+	a->datagrams.send = send_datagram;
+	a->datagrams.arg = a;
+	bio = dtls_datagram_bio_new(d->bio, &a->datagrams);
 	if (a->ssl == NULL || bio == NULL) {
 		BIO_free(bio);
 		goto fail;
 	}
-	BIO_set_data(bio, a);
-	BIO_set_init(bio, 1);
 	SSL_set_bio(a->ssl, bio, bio);
 	SSL_set_app_data(a->ssl, a);
 	SSL_set_mtu(a->ssl, TURN_DTLS_MTU_BYTES);
@@ -173,8 +184,8 @@ void turn_dtls_association_receive(struct turn_dtls_association *a, const uint8_
 	int ret;
 
 	a->is_in_use = true;
-	a->in = datagram;
-	a->in_bytes = n_bytes;
+	a->datagrams.in = datagram;
+	a->datagrams.in_bytes = n_bytes;
 	ERR_clear_error();
 	if (!a->is_connected) {
 		ret = SSL_do_handshake(a->ssl);
@@ -196,7 +207,7 @@ void turn_dtls_association_receive(struct turn_dtls_association *a, const uint8_
 		turn_streams_receive(a->stream, message, (size_t)ret, now_ns, wall_ns);
 	}
 	OPENSSL_cleanse(message, sizeof(message));
-	a->in = NULL;
+	a->datagrams.in = NULL;
 	a->is_in_use = false;
 	if (a->stream == NULL)
 		association_free(a);

@@ -27,7 +27,7 @@ int turn_dtls_new(SSL_CTX *context, struct table_writer *tables, struct turn_str
 	d->context = context;
 	d->tables = tables;
 	d->streams = streams;
-	d->bio = turn_dtls_bio_new();
+	d->bio = dtls_datagram_bio_method_new();
 	if (d->bio == NULL || turn_dtls_context_prepare(context) < 0 ||
 	    RAND_priv_bytes(d->cookie_secret, sizeof(d->cookie_secret)) != 1) {
 		turn_dtls_free(d);

@@ -2,6 +2,7 @@
 #ifndef TP_TURN_DTLS_PRIVATE_H
 #define TP_TURN_DTLS_PRIVATE_H
 
+#include "controlplane/dtls/datagram_bio.h"
 #include "controlplane/turn/dtls/dtls.h"
 #include "controlplane/turn/dtls/hello.h"
 
@@ -25,8 +26,7 @@ struct turn_dtls_association {
 	uint64_t opened_at_ns;
 	uint8_t random[TURN_DTLS_RANDOM_BYTES]; // of its ClientHello
 	uint8_t cookie[TURN_DTLS_COOKIE_BYTES];
-	const uint8_t *in; // the datagram that is being read, NULL when OpenSSL took it
-	size_t in_bytes;
+	struct dtls_datagrams datagrams;
 	bool is_connected;
 	bool is_mute;   // what OpenSSL writes goes nowhere
 	bool is_data;   // it writes what may be dropped
@@ -45,10 +45,8 @@ struct turn_dtls {
 		[TURN_DTLS_SECRET_BYTES]; // of this process: cookies live for a minute at most
 };
 
-// ---- bio.c
+// ---- context.c
 
-// The method of BIOs that read the association's datagram and send each write as one; NULL: no memory.
-BIO_METHOD *turn_dtls_bio_new(void);
 // Options and callbacks that TURN wants of a context. 0 or -EIO.
 int turn_dtls_context_prepare(SSL_CTX *context);
 

@@ -1,36 +1,35 @@
-// A BIO between OpenSSL and a session: reads give the datagram at hand once, each write is one datagram out.
-// BIO_s_mem would join datagrams into a stream. The control plane's loop thread.
-#include <string.h>
+// See datagram_bio.h.
+#include "controlplane/dtls/datagram_bio.h"
 
-#include "controlplane/sfu/dtls_private.h"
+#include <string.h>
 
 // IPv6 and UDP; asked for by OpenSSL when it is told a link MTU.
 #define IP_UDP_BYTES 48
 
 static int bio_write(BIO *bio, const char *bytes, int n_bytes)
 {
-	struct dtls_session *s = BIO_get_data(bio);
+	struct dtls_datagrams *d = BIO_get_data(bio);
 
 	BIO_clear_retry_flags(bio);
-	if (n_bytes > 0 && !s->is_cookie_bad)
-		s->callbacks.send(s->callbacks_context, (const uint8_t *)bytes, (size_t)n_bytes);
+	if (n_bytes > 0)
+		d->send(d->arg, (const uint8_t *)bytes, (size_t)n_bytes);
 	return n_bytes;
 }
 
 static int bio_read(BIO *bio, char *out, int out_bytes)
 {
-	struct dtls_session *s = BIO_get_data(bio);
-	size_t n = s->in_bytes;
+	struct dtls_datagrams *d = BIO_get_data(bio);
+	size_t n = d->in_bytes;
 
 	BIO_clear_retry_flags(bio);
-	if (s->in == NULL || out_bytes <= 0) {
+	if (d->in == NULL || out_bytes <= 0) {
 		BIO_set_retry_read(bio);
 		return -1;
 	}
 	if (n > (size_t)out_bytes)
 		n = (size_t)out_bytes;
-	memcpy(out, s->in, n);
-	s->in = NULL;
+	memcpy(out, d->in, n);
+	d->in = NULL;
 	return (int)n;
 }
 
@@ -48,7 +47,7 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
 	}
 }
 
-BIO_METHOD *dtls_bio_method_new(void)
+BIO_METHOD *dtls_datagram_bio_method_new(void)
 {
 	BIO_METHOD *method =
 		BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "turnpike datagrams");
@@ -59,4 +58,15 @@ BIO_METHOD *dtls_bio_method_new(void)
 		return NULL;
 	}
 	return method;
+}
+
+BIO *dtls_datagram_bio_new(const BIO_METHOD *method, struct dtls_datagrams *d)
+{
+	BIO *bio = BIO_new(method);
+
+	if (bio == NULL)
+		return NULL;
+	BIO_set_data(bio, d);
+	BIO_set_init(bio, 1);
+	return bio;
 }
