@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "controlplane/drain.h"
 #include "controlplane/filter_config.h"
 #include "controlplane/http_config.h"
 #include "controlplane/ops/ctl_server.h"
@@ -114,6 +115,7 @@ int engine_open(struct engine *e, struct config *config, char *error, size_t err
 			goto fail;
 		}
 	}
+	drain_restore(e);
 	error[0] = '\0';
 	return 0;
 fail:

@@ -127,6 +127,8 @@ void show_reload(const json_t *r)
 
 void show_drain(const json_t *r)
 {
+	if (!at_true(r, "kept"))
+		print_line("it could not be written down, so a restart forgets it: see the log");
 	if (!at_true(r, "draining")) {
 		print_line("draining is off: new clients are taken");
 		return;

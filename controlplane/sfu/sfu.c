@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "controlplane/ops/log.h"
+#include "controlplane/ops/state_dir.h"
 #include "controlplane/sfu/ice.h"
 #include "controlplane/sfu/sctp.h"
 #include "controlplane/sfu/state.h"
@@ -42,25 +42,6 @@ static int find_candidates(struct sfu *s)
 	return s->n_candidates > 0 ? 0 : -EINVAL;
 }
 
-// The directory and those above it; what is there stays as it is.
-static int make_directories(const char *path)
-{
-	char partial[160];
-	size_t n = strlen(path);
-
-	if (n >= sizeof(partial))
-		return -ENAMETOOLONG;
-	for (size_t i = 1; i <= n; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		memcpy(partial, path, i);
-		partial[i] = '\0';
-		if (mkdir(partial, i < n ? 0755 : 0700) < 0 && errno != EEXIST)
-			return -errno;
-	}
-	return 0;
-}
-
 int sfu_new(const struct config *config, struct table_writer *tables, const char *state_dir,
 	    uint64_t now_ns, struct sfu **out)
 {
@@ -87,7 +68,7 @@ int sfu_new(const struct config *config, struct table_writer *tables, const char
 		goto fail;
 	for (size_t i = 0; i < sizeof(random); i++)
 		snprintf(s->cname + 2 * i, 3, "%02x", random[i]);
-	ret = make_directories(state_dir);
+	ret = state_dir_make(state_dir);
 	if (ret < 0)
 		goto fail;
 	ret = dtls_context_new(state_dir, &s->dtls);

@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "controlplane/ops/log.h"
+#include "controlplane/ops/state_dir.h"
 #include "controlplane/signaling/certificate_make.h"
 
 #define RENEW_BEFORE_S (30l * 86400)
@@ -24,27 +24,6 @@ static const char *openssl_reason(void)
 
 	ERR_clear_error();
 	return reason != NULL ? reason : "unknown reason";
-}
-
-// Creates the directory and those above it; what was there keeps its mode.
-static int make_directory(const char *path)
-{
-	char partial[PATH_MAX];
-	size_t n = strlen(path);
-
-	if (n == 0 || n >= sizeof(partial))
-		return -ENAMETOOLONG;
-	memcpy(partial, path, n + 1);
-	for (size_t i = 1; i <= n; i++) {
-		if (partial[i] != '/' && partial[i] != '\0')
-			continue;
-		partial[i] = '\0';
-		if (mkdir(partial, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		if (i < n)
-			partial[i] = '/';
-	}
-	return 0;
 }
 
 // Whether the certificate serves every address that TLS listens on, for a while yet.
@@ -130,7 +109,7 @@ static int make_pair(const char *path, const char *state_dir,
 	EVP_PKEY *key = NULL;
 	int ret;
 
-	ret = make_directory(state_dir);
+	ret = state_dir_make(state_dir);
 	if (ret < 0)
 		return ret;
 	ret = certificate_make(listeners, n_listeners, &key, &certificate);

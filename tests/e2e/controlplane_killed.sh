@@ -47,6 +47,17 @@ expect "and after ten kills in a row" ".ok == $clients and .failed == 0"
 probe_window calls
 expect "which lost nothing either" "$no_loss"
 
+ctl drain on >/dev/null
+kill_running controlplane
+wait_until 10 ctl --json status || die "no control plane after its kill"
+answer=$(ctl --json status)
+expect "a drained host is still drained after a kill" '.draining'
+ctl drain off >/dev/null
+kill_running controlplane
+wait_until 10 ctl --json status || die "no control plane after its kill"
+answer=$(ctl --json status)
+expect "and one that takes clients again takes them" '.draining | not'
+
 probe_start late --clients 5 --rate 100
 sleep 0.5
 probe_window late

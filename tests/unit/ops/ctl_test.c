@@ -267,6 +267,50 @@ Test(ctl, drain_sends_new_clients_away_until_it_is_off)
 	json_decref(r);
 }
 
+// The tables and what is kept are all that the next one has of the one before.
+static void restart(void)
+{
+	char error[512] = "", path[sizeof(e.config_path)];
+	struct config *config = NULL;
+
+	strcpy(path, e.config_path);
+	engine_close(&e);
+	cr_assert_eq(config_load(path, &config, error, sizeof(error)), 0, "%s", error);
+	cr_assert_eq(engine_open(&e, config, error, sizeof(error)), 0, "%s", error);
+	strcpy(e.config_path, path);
+}
+
+Test(ctl, drain_is_kept_over_a_restart_until_it_is_off)
+{
+	json_t *r = result("drain on", "");
+
+	cr_expect(json_is_true(json_object_get(r, "kept")));
+	json_decref(r);
+	restart();
+	cr_expect(turn_server_is_draining(e.turn));
+	restart();
+	cr_expect(turn_server_is_draining(e.turn));
+	r = result("drain off", "");
+	cr_expect(json_is_true(json_object_get(r, "kept")));
+	json_decref(r);
+	restart();
+	cr_expect_not(turn_server_is_draining(e.turn));
+}
+
+Test(ctl, drain_that_cannot_be_kept_is_in_force_and_says_so)
+{
+	json_t *r;
+
+	// A file stands where the directory should be.
+	snprintf(e.state_dir, sizeof(e.state_dir), "/tmp/turnpike-unit-%d.yaml/state",
+		 (int)getpid());
+	r = result("drain on", "");
+	cr_expect(json_is_true(json_object_get(r, "draining")));
+	cr_expect(json_is_false(json_object_get(r, "kept")));
+	cr_expect(turn_server_is_draining(e.turn));
+	json_decref(r);
+}
+
 // ---- over the socket
 
 static struct ctl_server *server;

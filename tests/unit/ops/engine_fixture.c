@@ -38,6 +38,7 @@ void fixture_open(struct engine *e, const char *more)
 	snprintf(root, sizeof(root), "/dev/shm/turnpike-unit-%d", (int)getpid());
 	setenv("TURNPIKE_SHM_DIR", root, 1);
 	setenv("TURNPIKE_RUN_DIR", root, 1);
+	setenv("TURNPIKE_STATE_DIR", root, 1);
 	snprintf(path, sizeof(path), "/tmp/turnpike-unit-%d.yaml", (int)getpid());
 	f = fopen(path, "w");
 	cr_assert_not_null(f);
