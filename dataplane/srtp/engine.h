@@ -48,8 +48,13 @@ struct srtp_engine {
 	void (*close)(void *state);
 	const char *(*name)(void *state);
 	bool (*has_profile)(uint32_t profile);
+	size_t key_bytes; // of the room for a key, a multiple of 64; 0: the engine finds its own
+	// *key is that room, zeroed, if key_bytes is not 0.
 	int (*key_create)(void *state, const struct srtp_keys *keys, uint32_t half, void **key);
+	// Wipes the key; the room is its owner's.
 	void (*key_destroy)(void *key);
+	// A key that is used a little later, for so many bytes; NULL: no such thing.
+	void (*prefetch)(const void *key, uint32_t profile, uint32_t payload_bytes);
 	// All operations are of one profile; `n` is at most SRTP_BURST_MAX.
 	void (*seal)(void *state, uint32_t profile, struct srtp_op *const *ops, uint32_t n);
 	void (*unseal)(void *state, uint32_t profile, struct srtp_op *const *ops, uint32_t n);

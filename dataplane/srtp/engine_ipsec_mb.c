@@ -33,8 +33,7 @@ struct ipsec_mb_key {
 		struct gcm_key_data gcm;
 		struct counter_key counter;
 	};
-	size_t size_bytes; // behind, so that the key's own lines are whole
-};
+} __attribute__((aligned(64)));
 static_assert(SRTP_BURST_MAX <= IMB_MAX_BURST_SIZE, "one call takes a burst");
 
 static void jobs_prepare(struct ipsec_mb_state *s, uint32_t i)
@@ -132,13 +131,9 @@ static int ipsec_mb_key_create(void *state, const struct srtp_keys *keys, uint32
 {
 	const struct dp_srtp_session_keys *session = &keys->session[half];
 	struct ipsec_mb_state *s = state;
-	struct ipsec_mb_key *k = aligned_alloc(64, (sizeof(*k) + 63) & ~(size_t)63);
+	struct ipsec_mb_key *k = *key;
 	uint8_t unused[16 * 15] __attribute__((aligned(16)));
 
-	if (k == NULL)
-		return -ENOMEM;
-	memset(k, 0, sizeof(*k));
-	k->size_bytes = sizeof(*k);
 	if (keys->profile == DP_SRTP_AEAD_AES_128_GCM) {
 		IMB_AES128_GCM_PRE(s->manager, session->key, &k->gcm);
 	} else if (keys->profile == DP_SRTP_AEAD_AES_256_GCM) {
@@ -151,22 +146,53 @@ static int ipsec_mb_key_create(void *state, const struct srtp_keys *keys, uint32
 			  k->counter.outer);
 		OPENSSL_cleanse(unused, sizeof(unused));
 	}
-	*key = k;
 	return 0;
 }
 
 static void ipsec_mb_key_destroy(void *key)
 {
-	OPENSSL_cleanse(key, ((struct ipsec_mb_key *)key)->size_bytes);
-	free(key);
+	OPENSSL_cleanse(key, sizeof(struct ipsec_mb_key));
+}
+
+// What a payload needs of a GCM key: round keys at its head, and powers of the hash key, of which short payloads use the last.
+// Two more blocks are hashed than there are of payload: AAD, lengths. With other instructions than AVX-512's the powers stand
+// elsewhere, and what is not asked for here is only slower.
+#define GCM_ROUND_KEYS_BYTES (16 * 11)
+#define GCM_POWERS_BYTES     (16 * 48)
+#define GCM_KEY_END          (sizeof(((struct gcm_key_data *)0)->expanded_keys) + GCM_POWERS_BYTES)
+
+static inline uint32_t gcm_powers_at(uint32_t payload_bytes)
+{
+	uint32_t n_bytes = payload_bytes + 4 * 16;
+
+	n_bytes = n_bytes < GCM_POWERS_BYTES ? n_bytes : GCM_POWERS_BYTES;
+	return (uint32_t)GCM_KEY_END - n_bytes;
 }
 
 static void prefetch_key(const struct srtp_op *op)
 {
 	const uint8_t *k = op->key;
 
-	for (uint32_t at = 0; at < sizeof(struct gcm_key_data); at += 64)
+	for (uint32_t at = 0; at < GCM_ROUND_KEYS_BYTES; at += 64)
 		__builtin_prefetch(k + at);
+	for (uint32_t at = gcm_powers_at(op->cipher_bytes) & ~63u; at < GCM_KEY_END; at += 64)
+		__builtin_prefetch(k + at);
+}
+
+// Into the second level: a batch of keys is as large as the first.
+static void ipsec_mb_prefetch(const void *key, uint32_t profile, uint32_t payload_bytes)
+{
+	const uint8_t *k = key;
+
+	if (profile != DP_SRTP_AEAD_AES_128_GCM && profile != DP_SRTP_AEAD_AES_256_GCM) {
+		for (uint32_t at = 0; at < sizeof(struct counter_key); at += 64)
+			__builtin_prefetch(k + at, 0, 2);
+		return;
+	}
+	for (uint32_t at = 0; at < GCM_ROUND_KEYS_BYTES; at += 64)
+		__builtin_prefetch(k + at, 0, 2);
+	for (uint32_t at = gcm_powers_at(payload_bytes) & ~63u; at < GCM_KEY_END; at += 64)
+		__builtin_prefetch(k + at, 0, 2);
 }
 
 // In constant time, and without a call.
@@ -300,8 +326,10 @@ const struct srtp_engine srtp_engine_ipsec_mb = {
 	.close = ipsec_mb_close,
 	.name = ipsec_mb_name,
 	.has_profile = ipsec_mb_has_profile,
+	.key_bytes = sizeof(struct ipsec_mb_key),
 	.key_create = ipsec_mb_key_create,
 	.key_destroy = ipsec_mb_key_destroy,
+	.prefetch = ipsec_mb_prefetch,
 	.seal = ipsec_mb_seal,
 	.unseal = ipsec_mb_unseal,
 };

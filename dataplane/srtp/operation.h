@@ -3,16 +3,21 @@
 #ifndef TP_SRTP_OPERATION_H
 #define TP_SRTP_OPERATION_H
 
+#include <assert.h>
+
 #include "dataplane/srtp/engine.h"
 
+// What RTP needs stands in one cache line.
 struct dp_srtp_context {
 	const struct dp_srtp_profile_info *info;
 	const struct srtp_engine *engine;
 	void *state; // of the engine
 	void *key[SRTP_HALF_COUNT];
-	uint64_t salt[SRTP_HALF_COUNT][2]; // the session salt as two words that an IV is made from
 	uint32_t profile;
-};
+	uint64_t salt[SRTP_HALF_COUNT][2]; // the session salt as two words that an IV is made from
+	struct srtp_key_room *room;        // whose block this is, with the keys behind it
+} __attribute__((aligned(64)));
+static_assert(offsetof(struct dp_srtp_context, salt[SRTP_HALF_RTCP]) <= 64, "one line of RTP");
 
 void srtp_operation_salt(struct dp_srtp_context *context, uint32_t half, const uint8_t *salt);
 

@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 
 #include "dataplane/contract/wire/bytes.h"
+#include "dataplane/srtp/key_room.h"
 #include "dataplane/srtp/operation.h"
 
 #define RTCP_MIN_BYTES 8 // header and sender's SSRC
@@ -20,11 +21,13 @@ static const struct srtp_engine *const engines[DP_SRTP_ENGINE_COUNT] = {
 };
 
 struct dp_srtp {
+	struct srtp_key_room *room;
 	void *state[DP_SRTP_ENGINE_COUNT]; // NULL: not in use
 };
 
 int dp_srtp_open(enum dp_srtp_engine engine, enum dp_srtp_isa isa, struct dp_srtp **out)
 {
+	size_t key_bytes = 0;
 	struct dp_srtp *srtp;
 	int ret;
 
@@ -43,7 +46,14 @@ int dp_srtp_open(enum dp_srtp_engine engine, enum dp_srtp_isa isa, struct dp_srt
 		ret = engines[i]->open(isa, &srtp->state[i]);
 		if (ret < 0 && !(engine == DP_SRTP_ENGINE_AUTO && ret == -ENOTSUP))
 			goto fail_close;
+		if (ret == 0 && engines[i]->key_bytes > key_bytes)
+			key_bytes = engines[i]->key_bytes;
 	}
+	ret = -ENOMEM;
+	srtp->room =
+		srtp_key_room_create(sizeof(struct dp_srtp_context) + SRTP_HALF_COUNT * key_bytes);
+	if (srtp->room == NULL)
+		goto fail_close;
 	*out = srtp;
 	return 0;
 fail_close:
@@ -59,6 +69,7 @@ void dp_srtp_close(struct dp_srtp *srtp)
 		if (srtp->state[i] != NULL)
 			engines[i]->close(srtp->state[i]);
 	}
+	srtp_key_room_destroy(srtp->room);
 	free(srtp);
 }
 
@@ -99,9 +110,10 @@ int dp_srtp_context_create(struct dp_srtp *srtp, uint32_t profile, const uint8_t
 	engine = engine_for(srtp, profile);
 	if (engine == DP_SRTP_ENGINE_AUTO)
 		return -ENOTSUP;
-	context = calloc(1, sizeof(*context));
+	context = srtp_key_room_take(srtp->room);
 	if (context == NULL)
 		return -ENOMEM;
+	context->room = srtp->room;
 	context->info = keys.info;
 	context->profile = profile;
 	context->engine = engines[engine];
@@ -109,8 +121,13 @@ int dp_srtp_context_create(struct dp_srtp *srtp, uint32_t profile, const uint8_t
 	ret = dp_srtp_derive_session(profile, master_key, master_salt, &keys.session[SRTP_HALF_RTP],
 				     &keys.session[SRTP_HALF_RTCP]);
 	for (uint32_t half = 0; half < SRTP_HALF_COUNT && ret == 0; half++) {
+		size_t key_bytes = context->engine->key_bytes;
+		void *key = key_bytes > 0 ? (uint8_t *)(context + 1) + half * key_bytes : NULL;
+
 		srtp_operation_salt(context, half, keys.session[half].salt);
-		ret = context->engine->key_create(context->state, &keys, half, &context->key[half]);
+		ret = context->engine->key_create(context->state, &keys, half, &key);
+		if (ret == 0)
+			context->key[half] = key;
 	}
 	OPENSSL_cleanse(keys.session, sizeof(keys.session));
 	if (ret < 0) {
@@ -129,13 +146,19 @@ void dp_srtp_context_destroy(struct dp_srtp_context *context)
 		if (context->key[half] != NULL)
 			context->engine->key_destroy(context->key[half]);
 	}
-	OPENSSL_cleanse(context, sizeof(*context));
-	free(context);
+	srtp_key_room_give(context->room, context);
 }
 
 const char *dp_srtp_context_engine(const struct dp_srtp_context *context)
 {
 	return context->engine->name(context->state);
+}
+
+void dp_srtp_prefetch(const struct dp_srtp_context *context, uint32_t payload_bytes)
+{
+	if (context->engine->prefetch != NULL)
+		context->engine->prefetch(context->key[SRTP_HALF_RTP], context->profile,
+					  payload_bytes);
 }
 
 struct batch {

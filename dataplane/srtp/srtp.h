@@ -94,6 +94,9 @@ const char *dp_srtp_context_engine(const struct dp_srtp_context *context);
 // The same for a profile; "none" if no context of it can be made.
 const char *dp_srtp_engine_for(const struct dp_srtp *srtp, uint32_t profile);
 
+// Asks for the key's cache lines that a payload of so many bytes needs. The context itself is read: it was asked for before.
+void dp_srtp_prefetch(const struct dp_srtp_context *context, uint32_t payload_bytes);
+
 // Bursts of any length; contexts and profiles may be mixed, all of one thread. Each packet's `status` says what became
 // of it. Returns how many are DP_SRTP_OK.
 uint32_t dp_srtp_protect_burst(struct dp_srtp_protect *packets, uint32_t n);

@@ -74,6 +74,11 @@ static bool context_from_session(struct dp_srtp_context *c, const struct srtp_en
 			keys.session[half].key[i] = i;
 		vector_hex(RFC7714_SALT, keys.session[half].salt);
 		srtp_operation_salt(c, half, keys.session[half].salt);
+		if (engine->key_bytes > 0) {
+			c->key[half] = aligned_alloc(64, engine->key_bytes);
+			cr_assert_not_null(c->key[half]);
+			memset(c->key[half], 0, engine->key_bytes);
+		}
 		cr_assert_eq(engine->key_create(c->state, &keys, half, &c->key[half]), 0);
 	}
 	return true;
@@ -81,8 +86,11 @@ static bool context_from_session(struct dp_srtp_context *c, const struct srtp_en
 
 static void context_close(struct dp_srtp_context *c)
 {
-	for (uint32_t half = 0; half < SRTP_HALF_COUNT; half++)
+	for (uint32_t half = 0; half < SRTP_HALF_COUNT; half++) {
 		c->engine->key_destroy(c->key[half]);
+		if (c->engine->key_bytes > 0)
+			free(c->key[half]);
+	}
 	c->engine->close(c->state);
 }
 

@@ -1,0 +1,102 @@
+// Blocks for keys. One thread; writes its own memory.
+#include "dataplane/srtp/key_room.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <openssl/crypto.h>
+
+#define REGION_BYTES ((size_t)2 << 20) // a large page of this CPU
+#define LINE_BYTES   64
+
+struct free_block {
+	struct free_block *next;
+};
+
+struct region {
+	struct region *next;
+	void *map; // twice as long, so that an aligned region lies in it
+	uint8_t *at;
+};
+
+struct srtp_key_room {
+	size_t block_bytes;
+	size_t used_bytes; // of the newest region
+	struct region *regions;
+	struct free_block *free;
+};
+
+struct srtp_key_room *srtp_key_room_create(size_t block_bytes)
+{
+	struct srtp_key_room *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	// An odd number of lines: the same line of all blocks does not fall into the same few sets of a cache.
+	r->block_bytes = ((block_bytes + LINE_BYTES - 1) / LINE_BYTES | 1) * LINE_BYTES;
+	r->used_bytes = REGION_BYTES;
+	return r;
+}
+
+void srtp_key_room_destroy(struct srtp_key_room *r)
+{
+	if (r == NULL)
+		return;
+	for (struct region *g = r->regions; g != NULL; g = r->regions) {
+		r->regions = g->next;
+		OPENSSL_cleanse(g->at, r->used_bytes); // older regions are full
+		r->used_bytes = REGION_BYTES;
+		munmap(g->map, 2 * REGION_BYTES);
+		free(g);
+	}
+	free(r);
+}
+
+static int region_add(struct srtp_key_room *r)
+{
+	struct region *g = calloc(1, sizeof(*g));
+
+	if (g == NULL)
+		return -1;
+	// Address space that is not touched costs nothing.
+	g->map = mmap(NULL, 2 * REGION_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (g->map == MAP_FAILED) {
+		free(g);
+		return -1;
+	}
+	g->at = (uint8_t *)(((uintptr_t)g->map + REGION_BYTES - 1) & ~(REGION_BYTES - 1));
+	madvise(g->at, REGION_BYTES, MADV_HUGEPAGE);
+	madvise(g->at, REGION_BYTES, MADV_DONTDUMP);
+	g->next = r->regions;
+	r->regions = g;
+	r->used_bytes = 0;
+	return 0;
+}
+
+void *srtp_key_room_take(struct srtp_key_room *r)
+{
+	struct free_block *b = r->free;
+
+	if (b != NULL) {
+		r->free = b->next;
+		b->next = NULL; // the rest was wiped
+		return b;
+	}
+	if (r->used_bytes + r->block_bytes > REGION_BYTES && region_add(r) < 0)
+		return NULL;
+	r->used_bytes += r->block_bytes;
+	return r->regions->at + r->used_bytes - r->block_bytes;
+}
+
+void srtp_key_room_give(struct srtp_key_room *r, void *block)
+{
+	struct free_block *b = block;
+
+	if (b == NULL)
+		return;
+	OPENSSL_cleanse(block, r->block_bytes);
+	b->next = r->free;
+	r->free = b;
+}
