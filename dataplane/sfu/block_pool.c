@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #define REGION_BYTES ((size_t)2 << 20) // a large page of this CPU
+#define LINE_BYTES   64
 
 struct free_block {
 	struct free_block *next;
@@ -31,7 +32,9 @@ struct dp_sfu_block_pool *dp_sfu_block_pool_create(size_t block_bytes)
 
 	if (p == NULL)
 		return NULL;
-	p->block_bytes = block_bytes;
+	// An odd number of lines: watchers are at the same place of their blocks, and those places should not fall into the same
+	// few sets of a cache.
+	p->block_bytes = ((block_bytes + LINE_BYTES - 1) / LINE_BYTES | 1) * LINE_BYTES;
 	p->used_bytes = REGION_BYTES;
 	return p;
 }

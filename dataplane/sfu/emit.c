@@ -18,6 +18,8 @@
 #define IPV6_BYTES       40
 #define UDP_BYTES        8
 
+#define RUN_BYTES 10240 // of payload; the first level of the cache has three to five times as much
+
 static void job_drop(const struct dp_sfu_job *job)
 {
 	if (job->is_owned)
@@ -271,38 +273,58 @@ static inline void frame_write(struct dp_sfu_watcher *wt, struct rte_mbuf *mbuf,
 	mbuf->pkt_len = n + wt->frame_bytes;
 }
 
+// One packet behind its encryption.
+static void packet_send(struct dp_sfu_transmission *x, struct dp_sfu_batch *b, uint32_t i)
+{
+	struct dp_sfu_watcher *wt = b->watcher[i];
+	struct dp_worker *w = x->worker;
+	struct rte_mbuf *mbuf = b->mbuf[i];
+	uint32_t n = b->op[i].protected_bytes;
+
+	if (b->plain[i] != NULL)
+		rte_pktmbuf_free(b->plain[i]);
+	if (unlikely(b->op[i].status != DP_SRTP_OK)) {
+		w->count[DP_DROP_SFU_MALFORMED]++;
+		rte_pktmbuf_free(mbuf);
+		return;
+	}
+	if (unlikely(x->check != NULL))
+		dp_sfu_index_check(x->check, b->op[i].context, b->op[i].packet, n, b->op[i].index);
+	if (likely(wt->frame_bytes != 0 && wt->frame_bytes - wt->l2_bytes + n <= wt->mtu_bytes)) {
+		wt->tx_pkts++;
+		wt->tx_bytes += n;
+		frame_write(wt, mbuf, b->op[i].packet, n);
+		dp_tx_push(w, wt->port_idx, mbuf);
+		return;
+	}
+	mbuf->data_len = (uint16_t)n;
+	mbuf->pkt_len = n;
+	dp_sfu_send(w, wt->transport_idx, mbuf);
+}
+
+// How many from `at` on are encrypted together: what comes out of it is summed while it is in the first level of the cache.
+static uint32_t run_length(const struct dp_sfu_batch *b, uint32_t at)
+{
+	uint32_t n_bytes = 0;
+	uint32_t i = at;
+
+	while (i < b->n && (n_bytes += b->op[i].payload_bytes) <= RUN_BYTES)
+		i++;
+	return RTE_MAX(i - at, 1u);
+}
+
 static void batch_flush(struct dp_sfu_transmission *x, struct dp_sfu_batch *b)
 {
-	struct dp_worker *w = x->worker;
+	for (uint32_t at = 0; at < b->n;) {
+		uint32_t n = run_length(b, at);
 
-	dp_srtp_protect_burst(b->op, b->n);
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct dp_sfu_watcher *wt = b->watcher[i];
-		struct rte_mbuf *mbuf = b->mbuf[i];
-		uint32_t n = b->op[i].protected_bytes;
-
-		if (b->plain[i] != NULL)
-			rte_pktmbuf_free(b->plain[i]);
-		if (unlikely(b->op[i].status != DP_SRTP_OK)) {
-			w->count[DP_DROP_SFU_MALFORMED]++;
-			rte_pktmbuf_free(mbuf);
-			continue;
-		}
-		if (unlikely(x->check != NULL))
-			dp_sfu_index_check(x->check, b->op[i].context, b->op[i].packet, n,
-					   b->op[i].index);
-		if (likely(wt->frame_bytes != 0 &&
-			   wt->frame_bytes - wt->l2_bytes + n <= wt->mtu_bytes)) {
-			wt->tx_pkts++;
-			wt->tx_bytes += n;
-			frame_write(wt, mbuf, b->op[i].packet, n);
-			dp_tx_push(w, wt->port_idx, mbuf);
-			continue;
-		}
-		mbuf->data_len = (uint16_t)n;
-		mbuf->pkt_len = n;
-		dp_sfu_send(w, wt->transport_idx, mbuf);
+		dp_srtp_protect_burst(b->op + at, n);
+		for (uint32_t end = at + n; at < end; at++)
+			packet_send(x, b, at);
 	}
+	// Out while they are in the cache, and before the last copy of a large room is made.
+	if (b->n == DP_SFU_BATCH)
+		dp_tx_flush(x->worker);
 	b->n = 0;
 }
 

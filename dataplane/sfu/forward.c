@@ -1,5 +1,5 @@
 // Fan-out: each packet of a track to each of its subscriptions on this worker. Packets of one track go together, watcher by
-// watcher, so that what belongs to a watcher is fetched once per burst. Worker thread; writes the egress records.
+// watcher, so that what belongs to a watcher is fetched once per burst, and ahead of its turn. Worker thread; writes the egress records.
 #include <rte_prefetch.h>
 #include <stdlib.h>
 
@@ -9,15 +9,16 @@
 #include "dataplane/sfu/twcc.h"
 
 #define NS_PER_MS 1000000ull
-// Watchers ahead of the one in work whose SRTP context is fetched.
-#define CONTEXTS_AHEAD 4
 
 // What the packets of a group have in common.
 struct group {
 	struct dp_sfu_transmission *x;
 	const struct shm_sfu_track *track;
 	struct rte_mbuf **plain;
+	const uint32_t *list; // of subscriptions
+	uint32_t n_list;
 	uint32_t n;
+	uint32_t at; // of the first in the burst: place of their numbers and headers
 	uint32_t track_idx;
 	uint32_t serial;
 	uint32_t now_ms;
@@ -141,7 +142,7 @@ static void forward_one(const struct group *g, struct dp_sfu_egress *e, uint32_t
 	struct dp_sfu_transmission *x = g->x;
 	struct rte_mbuf *plain = g->plain[i];
 	const struct dp_sfu_media *m = dp_sfu_media(plain);
-	const struct dp_sfu_numbers *n = &x->numbers[i];
+	const struct dp_sfu_numbers *n = &x->numbers[g->at + i];
 	struct shm_sfu_egress_state *s = e->state;
 	uint32_t old_serial = e->gate.track_serial;
 	uint8_t old_layer = e->gate.layer;
@@ -184,7 +185,7 @@ static void forward_one(const struct group *g, struct dp_sfu_egress *e, uint32_t
 	s->last_tl0 = e->rewrite.last_tl0;
 	if (e->sent != NULL)
 		dp_sfu_sent_put(e, g->track_idx, m, job.out.index, job.has_marker);
-	h = job.tells_cut ? NULL : shared_header(x, e, plain, i);
+	h = job.tells_cut ? NULL : shared_header(x, e, plain, g->at + i);
 	if (e->kind == SHM_SFU_AUDIO)
 		dp_sfu_emit(x, e, &job, h);
 	else
@@ -214,8 +215,34 @@ static void forward_to(const struct group *g, struct dp_sfu_egress *e)
 	s->temporal = e->gate.temporal;
 }
 
-// Everything of a chunk of watchers is asked for before any of it is used; what is written is asked for to be written, because
-// stores are done in order and one that misses holds up all behind it.
+// ---- the line: each watcher comes through it once per group of packets, and what is needed of it is asked for a few watchers
+// ahead, step by step, because each step is found by the one before. It goes on from group to group: small rooms have nothing to
+// overlap with within one. What is written is asked for to be written, because stores are done in order and one that misses
+// holds up all behind it.
+
+// Watchers ahead of the one in work.
+#define EGRESS_AHEAD    24 // its subscription and its egress
+#define WATCHER_AHEAD   16 // what the egress points at
+#define TRANSPORT_AHEAD 10 // what the watcher points at
+#define CONTEXT_AHEAD   5  // keys
+#define LINE_SLOTS      32 // a power of two
+static_assert(EGRESS_AHEAD < LINE_SLOTS, "a slot is used once at a time");
+static_assert(DP_SFU_GROUP <= DP_BURST, "as many groups as packets");
+
+struct place {
+	const struct group *g;
+	struct dp_sfu_egress *e; // NULL: nothing to be done
+};
+
+struct line {
+	struct dp_sfu_transmission *x;
+	const struct group *g; // from which watchers are taken
+	const struct group *end;
+	uint32_t at; // in its list
+	uint32_t n;  // watchers that were taken
+	struct place place[LINE_SLOTS];
+};
+
 static void prefetch_egress(const struct dp_sfu_egress *e)
 {
 	const uint8_t *p = (const uint8_t *)e;
@@ -236,154 +263,175 @@ static void prefetch_watcher(const struct dp_sfu_egress *e)
 		__builtin_prefetch(&e->sent->packet[e->rewrite.next_index % DP_SFU_SENT_PKTS], 1);
 }
 
-static void prefetch_transport(const struct dp_sfu_watcher *wt)
+// The next subscription of the lists, and its first lines.
+static bool line_take(struct line *l)
 {
+	struct dp_sfu_transmission *x = l->x;
+
+	for (; l->g != l->end; l->g++, l->at = 0) {
+		while (l->at < l->g->n_list) {
+			uint32_t idx = l->g->list[l->at++];
+
+			if (unlikely(idx == 0 || idx >= x->table->n_subscriptions))
+				continue;
+			rte_prefetch0(&x->table->subscription[idx]);
+			prefetch_egress(&x->egress[idx]);
+			l->place[l->n++ % LINE_SLOTS] = (struct place){ l->g, &x->egress[idx] };
+			return true;
+		}
+	}
+	return false;
+}
+
+static void line_egress(struct line *l, struct place *p)
+{
+	struct dp_sfu_transmission *x = l->x;
+	uint32_t idx = (uint32_t)(p->e - x->egress);
+
+	if (unlikely(p->e->serial != x->table->subscription[idx].serial || p->e->serial == 0)) {
+		dp_sfu_emit_flush(x);
+		p->e = dp_sfu_egress_get(x, idx);
+		if (p->e == NULL)
+			return;
+	}
+	prefetch_watcher(p->e);
+}
+
+static void line_watcher(const struct line *l, const struct place *p)
+{
+	const struct dp_sfu_watcher *wt;
+
+	// It may have ended with another group's look at it.
+	if (unlikely(p->e == NULL || p->e->serial == 0))
+		return;
+	wt = p->e->watcher;
 	__builtin_prefetch(wt->transport, 1);
 	if (wt->history != NULL)
 		__builtin_prefetch(&wt->history->sending[wt->twcc_sequence % DP_SFU_HISTORY_PKTS],
 				   1);
+	if (unlikely(dp_sfu_watcher_is_due(wt, l->x->worker->now_ns)))
+		dp_sfu_watcher_prefetch_check(l->x, wt);
 }
 
-static void prefetch_context(const struct dp_sfu_watcher *wt)
+static void line_transport(struct line *l, const struct place *p)
 {
-	if (wt->transport == NULL)
+	struct dp_sfu_watcher *wt;
+
+	if (unlikely(p->e == NULL || p->e->serial == 0))
 		return;
-	rte_prefetch0(wt->transport->tx);
-	rte_prefetch0((const uint8_t *)wt->transport->tx + RTE_CACHE_LINE_SIZE);
+	wt = p->e->watcher;
+	if (unlikely(dp_sfu_watcher_is_due(wt, l->x->worker->now_ns))) {
+		if (!dp_sfu_watcher_is_same(l->x, wt))
+			dp_sfu_emit_flush(l->x);
+		dp_sfu_watcher_check(l->x, wt);
+	}
+	if (wt->transport != NULL)
+		rte_prefetch0(wt->transport->tx);
 }
 
-static void prefetch_list(const struct dp_sfu_transmission *x, const uint32_t *list, uint32_t n)
+static void line_finish(const struct place *p)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		if (list[i] < x->table->n_subscriptions) {
-			rte_prefetch0(&x->table->subscription[list[i]]);
-			prefetch_egress(&x->egress[list[i]]);
-		}
+	struct dp_sfu_egress *e = p->e;
+
+	if (unlikely(e == NULL || e->serial == 0))
+		return;
+	if (likely(dp_sfu_watcher_is_ready(e->watcher))) {
+		dp_srtp_prefetch(e->watcher->transport->tx,
+				 dp_sfu_media(p->g->plain[0])->payload_bytes);
+		forward_to(p->g, e);
+	} else {
+		e->gate.is_waiting = 1;
+		e->state->reason = SHM_SFU_EGRESS_NO_KEYS;
 	}
 }
 
-static uint32_t chunk_collect(const struct group *g, const uint32_t *list, uint32_t n,
-			      struct dp_sfu_egress **out)
+static void forward_groups(struct dp_sfu_transmission *x, const struct group *groups, uint32_t n)
 {
-	struct dp_sfu_transmission *x = g->x;
-	bool is_flushed = false;
-	uint32_t n_out = 0;
+	struct line l = { .x = x, .g = groups, .end = groups + n };
+	uint32_t at = 0; // steps: each is EGRESS_AHEAD before its watcher's turn
+	bool has_more = true;
 
-	prefetch_list(x, list, n);
-	for (uint32_t i = 0; i < n; i++) {
-		struct dp_sfu_egress *e;
-
-		if (list[i] == 0 || list[i] >= x->table->n_subscriptions)
-			continue;
-		e = &x->egress[list[i]];
-		if (unlikely(e->serial != x->table->subscription[list[i]].serial ||
-			     e->serial == 0)) {
-			dp_sfu_emit_flush(x);
-			is_flushed = true;
-			e = dp_sfu_egress_get(x, list[i]);
-			if (e == NULL)
-				continue;
-		}
-		prefetch_watcher(e);
-		out[n_out++] = e;
-	}
-	for (uint32_t i = 0; i < n_out; i++) {
-		struct dp_sfu_watcher *wt = out[i]->watcher;
-
-		prefetch_transport(wt);
-		if (likely(!dp_sfu_watcher_is_due(wt, x->worker->now_ns)))
-			continue;
-		if (!is_flushed)
-			dp_sfu_emit_flush(x);
-		is_flushed = true;
-		dp_sfu_watcher_check(x, wt);
-	}
-	return n_out;
-}
-
-static void forward_chunk(const struct group *g, const uint32_t *list, uint32_t n)
-{
-	struct dp_sfu_egress *chunk[DP_SFU_CHUNK];
-	uint32_t n_chunk = chunk_collect(g, list, n, chunk);
-
-	for (uint32_t i = 0; i < n_chunk; i++) {
-		if (i + CONTEXTS_AHEAD < n_chunk)
-			prefetch_context(chunk[i + CONTEXTS_AHEAD]->watcher);
-		if (likely(dp_sfu_watcher_is_ready(chunk[i]->watcher))) {
-			forward_to(g, chunk[i]);
-		} else {
-			chunk[i]->gate.is_waiting = 1;
-			chunk[i]->state->reason = SHM_SFU_EGRESS_NO_KEYS;
-		}
+	for (;; at++) {
+		if (has_more)
+			has_more = line_take(&l);
+		else if (at >= l.n + EGRESS_AHEAD)
+			return;
+#define STEP(ahead) (at - (EGRESS_AHEAD - (ahead)))
+		if (STEP(WATCHER_AHEAD) < l.n)
+			line_egress(&l, &l.place[STEP(WATCHER_AHEAD) % LINE_SLOTS]);
+		if (STEP(TRANSPORT_AHEAD) < l.n)
+			line_watcher(&l, &l.place[STEP(TRANSPORT_AHEAD) % LINE_SLOTS]);
+		if (STEP(CONTEXT_AHEAD) < l.n)
+			line_transport(&l, &l.place[STEP(CONTEXT_AHEAD) % LINE_SLOTS]);
+		if (STEP(0) < l.n)
+			line_finish(&l.place[STEP(0) % LINE_SLOTS]);
+#undef STEP
 	}
 }
 
-static void forward_group(struct dp_sfu_transmission *x, struct rte_mbuf **plain, uint32_t n)
+// What all watchers of a group of packets need to know; false when there are none. `at`: of its first packet in the burst.
+static bool group_open(struct dp_sfu_transmission *x, struct rte_mbuf **plain, uint32_t n,
+		       uint32_t at, struct group *g)
 {
 	const struct dp_sfu_media *first = dp_sfu_media(plain[0]);
-	const uint32_t *list = NULL;
-	struct group g = {
+
+	*g = (struct group){
 		.x = x,
 		.track = shm_sfu_track_get(x->table, first->track_idx),
 		.plain = plain,
 		.n = n,
+		.at = at,
 		.track_idx = first->track_idx,
 		.serial = first->track_serial,
 		.now_ms = (uint32_t)(x->worker->now_ns / NS_PER_MS),
 	};
-	uint32_t n_list;
-
-	if (g.track == NULL || __atomic_load_n(&g.track->serial, __ATOMIC_RELAXED) != g.serial ||
-	    __atomic_load_n(&g.track->is_muted, __ATOMIC_RELAXED))
-		return;
-	n_list = shm_sfu_list(x->table, g.track, x->worker->worker_idx, &list);
-	if (n_list == 0)
-		return;
-	g.n_layers = RTE_MIN(g.track->n_layers, (uint8_t)SHM_SFU_LAYERS_MAX);
+	if (g->track == NULL || __atomic_load_n(&g->track->serial, __ATOMIC_RELAXED) != g->serial ||
+	    __atomic_load_n(&g->track->is_muted, __ATOMIC_RELAXED))
+		return false;
+	g->n_list = shm_sfu_list(x->table, g->track, x->worker->worker_idx, &g->list);
+	if (g->n_list == 0)
+		return false;
+	rte_prefetch0(g->list);
+	g->n_layers = RTE_MIN(g->track->n_layers, (uint8_t)SHM_SFU_LAYERS_MAX);
 	for (uint32_t i = 0; i < n; i++) {
 		dp_sfu_numbers_read(rte_pktmbuf_mtod(plain[i], const uint8_t *),
-				    dp_sfu_media(plain[i]), &x->numbers[i]);
-		x->header[i].n_bytes = 0;
-		if (x->numbers[i].has_frame_number)
+				    dp_sfu_media(plain[i]), &x->numbers[at + i]);
+		x->header[at + i].n_bytes = 0;
+		if (x->numbers[at + i].has_frame_number)
 			note_dependency(x, plain[i], dp_sfu_media(plain[i]));
 		if (first->kind == SHM_SFU_VIDEO)
 			dp_sfu_cache_add(x->cache, plain[i]);
 	}
-	for (uint32_t at = 0; at < n_list; at += DP_SFU_CHUNK)
-		forward_chunk(&g, list + at, RTE_MIN(n_list - at, (uint32_t)DP_SFU_CHUNK));
+	return true;
 }
 
-// What the next group needs first, while this one is in work: in small rooms there is nothing to overlap with within one.
-static void prefetch_group(const struct dp_sfu_transmission *x, const struct dp_sfu_media *m)
+// Up to DP_SFU_GROUP packets.
+static void forward_some(struct dp_sfu_transmission *x, struct rte_mbuf **plain, uint32_t n)
 {
-	const struct shm_sfu_track *t = shm_sfu_track_get(x->table, m->track_idx);
-	const uint32_t *list = NULL;
-	uint32_t n;
+	struct group groups[DP_SFU_GROUP];
+	uint32_t n_groups = 0;
 
-	if (t == NULL)
-		return;
-	n = shm_sfu_list(x->table, t, x->worker->worker_idx, &list);
-	prefetch_list(x, list, RTE_MIN(n, (uint32_t)DP_SFU_CHUNK));
+	for (uint32_t i = 0; i < n;) {
+		const struct dp_sfu_media *m = dp_sfu_media(plain[i]);
+		uint32_t end = i + 1;
+
+		while (end < n && dp_sfu_media(plain[end])->track_idx == m->track_idx &&
+		       dp_sfu_media(plain[end])->track_serial == m->track_serial)
+			end++;
+		n_groups += group_open(x, plain + i, end - i, i, &groups[n_groups]);
+		i = end;
+	}
+	if (n_groups > 0)
+		forward_groups(x, groups, n_groups);
 }
 
 void dp_sfu_forward_burst(struct dp_worker *w, struct rte_mbuf **plain, uint32_t n)
 {
 	struct dp_sfu_transmission *x = w->sfu_tx;
 
-	for (uint32_t i = 0; i < n;) {
-		const struct dp_sfu_media *m = dp_sfu_media(plain[i]);
-		uint32_t end = i + 1;
-
-		while (end < n && end - i < DP_SFU_GROUP &&
-		       dp_sfu_media(plain[end])->track_idx == m->track_idx &&
-		       dp_sfu_media(plain[end])->track_serial == m->track_serial)
-			end++;
-		if (end < n)
-			prefetch_group(x, dp_sfu_media(plain[end]));
-		forward_group(x, plain + i, end - i);
-		i = end;
-	}
-	// Groups of small rooms share batches; the plaintext is the caller's, so none stays in them.
+	for (uint32_t at = 0; at < n; at += DP_SFU_GROUP)
+		forward_some(x, plain + at, RTE_MIN(n - at, (uint32_t)DP_SFU_GROUP));
+	// Rooms share batches; the plaintext is the caller's, so none stays in them.
 	dp_sfu_emit_flush(x);
 	dp_sfu_transmit_ask(x);
 }

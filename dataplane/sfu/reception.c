@@ -11,8 +11,12 @@
 #define MEDIA_ROOM_BYTES (RTE_PKTMBUF_HEADROOM + 1536)
 #define MEDIA_CACHE      256
 
-#define WALK_NS     UINT64_C(10000000)
-#define UPSTREAM_NS UINT64_C(2000000)
+// So many transports are looked at in this time.
+#define WALK_NS         UINT64_C(10000000)
+#define WALK_TRANSPORTS 32
+// Every publisher has its turn once in this time, and they do not wait for less than a step of it.
+#define UPSTREAM_NS      UINT64_C(2000000)
+#define UPSTREAM_STEP_NS UINT64_C(20000)
 
 static struct rte_mempool *pool_create(const struct dp_worker *w)
 {
@@ -83,18 +87,32 @@ void dp_sfu_receive_destroy(struct dp_worker *w)
 	w->sfu_rx = NULL;
 }
 
+// How many of `n` have their turn now, when each has one in `round_ns`: a few often, instead of all at once, for packets wait
+// meanwhile. *at_ns is how far it has come.
+static uint32_t turns(uint64_t *at_ns, uint64_t now_ns, uint64_t round_ns, uint32_t n)
+{
+	uint64_t gone_ns = now_ns - *at_ns;
+	uint64_t n_due;
+
+	if (gone_ns >= round_ns || n == 0) {
+		*at_ns = now_ns;
+		return n;
+	}
+	n_due = gone_ns * n / round_ns;
+	*at_ns += n_due * round_ns / n;
+	return (uint32_t)n_due;
+}
+
 uint32_t dp_sfu_receive_poll(struct dp_worker *w)
 {
 	struct dp_sfu_reception *rx = w->sfu_rx;
 	uint32_t n = dp_sfu_exchange_poll(w);
 
-	if (w->now_ns - rx->upstream_ns >= UPSTREAM_NS) {
-		rx->upstream_ns = w->now_ns;
-		dp_sfu_upstream_poll(w);
-	}
-	if (w->now_ns - rx->walked_ns >= WALK_NS) {
-		rx->walked_ns = w->now_ns;
-		dp_sfu_transports_walk(w);
-	}
+	if (w->now_ns - rx->upstream_ns >= UPSTREAM_STEP_NS)
+		dp_sfu_upstream_poll(
+			w, turns(&rx->upstream_ns, w->now_ns, UPSTREAM_NS, rx->n_publishing));
+	if (w->now_ns - rx->walked_ns >= WALK_NS / WALK_TRANSPORTS)
+		dp_sfu_transports_walk(w,
+				       turns(&rx->walked_ns, w->now_ns, WALK_NS, WALK_TRANSPORTS));
 	return n;
 }

@@ -82,6 +82,9 @@ struct dp_sfu_stream {
 	struct av1_dd_structure structure[2]; // the one in force is [structure_idx]
 };
 
+#define DP_SFU_STREAM_HOT_BYTES 192
+static_assert(offsetof(struct dp_sfu_stream, missing) <= DP_SFU_STREAM_HOT_BYTES, "fetched ahead");
+
 // What arrived under transport-wide sequence numbers, and what of it was told.
 struct dp_sfu_arrivals {
 	uint8_t is_started;
@@ -144,7 +147,8 @@ struct dp_sfu_reception {
 	uint32_t walk_at;
 	uint64_t walked_ns;
 	uint64_t upstream_ns;
-	uint8_t is_passed; // the packets in work came from another worker
+	uint32_t upstream_at; // whose turn it is, in publishing
+	uint8_t is_passed;    // the packets in work came from another worker
 	uint32_t n_suspect;
 	uint32_t suspect[DP_BURST]; // transports whose keys did not fit in this burst
 	struct {
@@ -166,8 +170,8 @@ void dp_sfu_keys_suspect(struct dp_worker *w, uint32_t transport_idx);
 void dp_sfu_keys_refresh(struct dp_worker *w, uint32_t transport_idx);
 // Takes over what a predecessor left to this worker, and what it left to workers that are no more.
 void dp_sfu_transports_adopt(struct dp_worker *w);
-// Looks at the next few: withdrawn ones go, with their keys.
-void dp_sfu_transports_walk(struct dp_worker *w);
+// Looks at the next so many: withdrawn ones go, with their keys.
+void dp_sfu_transports_walk(struct dp_worker *w, uint32_t n);
 void dp_sfu_transports_release(struct dp_worker *w);
 // An address of the client that a check has proved; the longest unseen one makes room.
 void dp_sfu_remote_prove(struct dp_worker *w, struct dp_sfu_client *c,
@@ -248,7 +252,7 @@ void dp_sfu_upstream_note(struct dp_worker *w, struct dp_sfu_stream *s,
 // A packet with a transport-wide sequence number has come.
 void dp_sfu_upstream_arrival(struct dp_worker *w, struct dp_sfu_client *c, uint32_t ssrc,
 			     uint16_t twcc_sequence);
-// Reports, NACKs and key frame requests that are due.
-void dp_sfu_upstream_poll(struct dp_worker *w);
+// Reports, NACKs and key frame requests of the next so many publishers that are due.
+void dp_sfu_upstream_poll(struct dp_worker *w, uint32_t n);
 
 #endif

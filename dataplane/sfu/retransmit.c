@@ -11,6 +11,8 @@
 // A packet is not sent again while the last attempt may be under way still.
 #define RTT_LEAST_MS   20
 #define RTT_UNKNOWN_MS 100
+// Packets ahead of the one that leaves the cache.
+#define EVICT_AHEAD 4
 
 struct layer_cache {
 	struct rte_mbuf *packet[DP_SFU_CACHE_LAYER_PKTS];
@@ -60,10 +62,16 @@ static struct rte_mbuf **place_of(const struct dp_sfu_cache *c, uint32_t track_i
 static void evict_oldest(struct dp_sfu_cache *c)
 {
 	struct rte_mbuf *m = c->held[c->head++ & c->mask];
+	// Nobody has looked at them for as long as packets are kept. Slots behind the newest hold none, or old ones.
+	const void *soon = c->held[(c->head + EVICT_AHEAD) & c->mask];
 	const struct dp_sfu_media *media = dp_sfu_media(m);
 	struct rte_mbuf **place =
 		place_of(c, media->track_idx, media->layer, (uint32_t)media->sequence);
 
+	if (soon != NULL) {
+		__builtin_prefetch(soon, 1);
+		__builtin_prefetch((const uint8_t *)soon + sizeof(struct rte_mbuf));
+	}
 	if (place != NULL && *place == m)
 		*place = NULL;
 	rte_pktmbuf_free(m);

@@ -13,8 +13,7 @@
 
 #define DP_SFU_BATCH      32 // packets that are encrypted together
 #define DP_SFU_STASH      64 // fresh buffers at hand
-#define DP_SFU_GROUP      32 // packets of one track that are forwarded together
-#define DP_SFU_CHUNK      32 // subscriptions whose state is fetched ahead together
+#define DP_SFU_GROUP      32 // packets that are forwarded together
 #define DP_SFU_FRAME_MAX  64 // Ethernet, VLAN, IPv6, UDP
 #define DP_SFU_USED_WORDS 4  // times 64: how far back a late packet may be placed
 
@@ -198,6 +197,11 @@ static inline bool dp_sfu_watcher_is_due(const struct dp_sfu_watcher *wt, uint64
 
 // Keys, address, rate and extensions as they are now. Batches must be empty: it may end keys that they use.
 void dp_sfu_watcher_check(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt);
+// Whether that check, if it came now, would end nothing that a batch uses.
+bool dp_sfu_watcher_is_same(const struct dp_sfu_transmission *x, const struct dp_sfu_watcher *wt);
+// Asks for the lines that the check reads.
+void dp_sfu_watcher_prefetch_check(const struct dp_sfu_transmission *x,
+				   const struct dp_sfu_watcher *wt);
 void dp_sfu_watcher_close(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt);
 
 static inline bool dp_sfu_watcher_is_ready(const struct dp_sfu_watcher *wt)

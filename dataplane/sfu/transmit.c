@@ -12,6 +12,7 @@
 // Every subscription has its turn in the slow round once in this time.
 #define SLOW_ROUND_MS 1000
 #define SLOW_STEP_MS  10
+#define SLOW_MANY     500
 
 // Pages that nobody touches cost nothing, so the arrays are as long as the table's.
 static void *array_map(size_t n_bytes)
@@ -115,9 +116,9 @@ void dp_sfu_transmit_ask(struct dp_sfu_transmission *x)
 }
 
 // A few subscriptions at a time: those that ended are given back, the others get their report.
-static void slow_round(struct dp_sfu_transmission *x)
+static void slow_round(struct dp_sfu_transmission *x, uint32_t step_ms)
 {
-	uint32_t n = x->n_active * SLOW_STEP_MS / SLOW_ROUND_MS + 1;
+	uint32_t n = x->n_active * step_ms / SLOW_ROUND_MS + 1;
 
 	for (; n > 0 && x->n_active > 0; n--) {
 		struct dp_sfu_egress *e;
@@ -141,13 +142,15 @@ uint32_t dp_sfu_transmit_poll(struct dp_worker *w)
 {
 	struct dp_sfu_transmission *x = w->sfu_tx;
 	uint64_t keep_ns = x->table->sfu->retransmit_ms * NS_PER_MS;
+	// Steps of many are short ones: packets wait meanwhile.
+	uint32_t step_ms = x->n_active >= SLOW_MANY ? 1 : SLOW_STEP_MS;
 	uint32_t n = dp_sfu_pacer_poll(x);
 
-	if (w->now_ns - x->slow_ns >= SLOW_STEP_MS * NS_PER_MS) {
+	if (w->now_ns - x->slow_ns >= step_ms * NS_PER_MS) {
 		x->slow_ns = w->now_ns;
 		if (w->now_ns > keep_ns)
 			dp_sfu_cache_expire(x->cache, w->now_ns - keep_ns);
-		slow_round(x);
+		slow_round(x, step_ms);
 	}
 	dp_sfu_transmit_ask(x);
 	return n;

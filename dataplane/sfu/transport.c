@@ -7,7 +7,6 @@
 #include "dataplane/log.h"
 #include "dataplane/sfu/reception.h"
 
-#define WALK_STEP 32
 // RFC 5764 §4.4: 2^31 packets under one key; the control plane gets this many to shake hands anew.
 #define KEY_LIMIT_PKTS       (UINT64_C(1) << 31)
 #define KEY_LIMIT_EARLY_PKTS (UINT64_C(1) << 24)
@@ -263,11 +262,17 @@ struct dp_sfu_client *dp_sfu_client_claim(struct dp_worker *w, uint32_t transpor
 
 struct dp_sfu_transport *dp_sfu_transport_get(struct dp_worker *w, uint32_t transport_idx)
 {
+	uint32_t serial = serial_of(w, transport_idx);
 	struct dp_sfu_transport *t;
 
-	if (dp_sfu_client_get(w, transport_idx) == NULL)
+	if (serial == 0)
 		return NULL;
 	t = &w->sfu_rx->transport[transport_idx];
+	// It stands for that serial as long as the client does, whose own lines are left alone so.
+	if (likely(t->serial == serial && t->rx != NULL))
+		return t;
+	if (dp_sfu_client_get(w, transport_idx) == NULL)
+		return NULL;
 	if (t->rx == NULL)
 		dp_sfu_keys_refresh(w, transport_idx);
 	return t;
@@ -301,11 +306,11 @@ static void look_after(struct dp_worker *w, struct dp_sfu_client *c)
 	}
 }
 
-void dp_sfu_transports_walk(struct dp_worker *w)
+void dp_sfu_transports_walk(struct dp_worker *w, uint32_t n)
 {
 	struct dp_sfu_reception *rx = w->sfu_rx;
-	uint32_t n = RTE_MIN(rx->n_owned, (uint32_t)WALK_STEP);
 
+	n = RTE_MIN(rx->n_owned, n);
 	while (n-- > 0 && rx->n_owned > 0) {
 		struct dp_sfu_client *c;
 

@@ -14,6 +14,12 @@ struct job {
 	uint32_t ssrc;
 };
 
+// What belongs to publishers is asked for step by step, because each step is found by the one before.
+struct arrival {
+	struct dp_sfu_remote_key key;
+	uint32_t transport_idx; // of ours, 0: not found
+};
+
 struct burst {
 	uint32_t n;
 	uint32_t n_plain;
@@ -87,17 +93,95 @@ static void prepare(struct dp_worker *w, struct burst *b, struct dp_packet *p,
 	b->n++;
 }
 
-static void sort_one(struct dp_worker *w, struct burst *b, struct dp_packet *p)
+static void arrivals_prefetch(struct dp_worker *w, struct dp_packet **in, uint32_t n,
+			      struct arrival *a)
 {
-	struct dp_sfu_remote_key key =
-		dp_sfu_remote_key(&p->view.source, p->local_idx, p->view.destination.port_be);
+	const struct dp_sfu_reception *rx = w->sfu_rx;
+
+	for (uint32_t i = 0; i < n; i++) {
+		a[i].key = dp_sfu_remote_key(&in[i]->view.source, in[i]->local_idx,
+					     in[i]->view.destination.port_be);
+		dp_sfu_remote_prefetch(rx->remotes, &a[i].key);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		a[i].transport_idx = dp_sfu_remote_find(rx->remotes, &a[i].key);
+		if (a[i].transport_idx == 0)
+			continue;
+		rte_prefetch0(&w->shared->sfu->table.transport[a[i].transport_idx]);
+		rte_prefetch0(&rx->transport[a[i].transport_idx]);
+		rte_prefetch0(&rx->client[a[i].transport_idx]);
+		__builtin_prefetch(dp_sfu_state(w, a[i].transport_idx), 1);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct dp_sfu_client *c =
+			a[i].transport_idx != 0 ? rx->client[a[i].transport_idx] : NULL;
+
+		if (c == NULL)
+			continue;
+		rte_prefetch0(rx->transport[a[i].transport_idx].rx);
+		rte_prefetch0(c->extension_of);
+		rte_prefetch0(&c->n_streams);
+		rte_prefetch0(c->rtx_ssrc);
+		rte_prefetch0(c->stream);
+		rte_prefetch0(&c->arrivals);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		const struct dp_sfu_client *c =
+			a[i].transport_idx != 0 ? rx->client[a[i].transport_idx] : NULL;
+		const struct dp_srtp_context *context;
+		const uint8_t *at;
+
+		if (c == NULL)
+			continue;
+		context = rx->transport[a[i].transport_idx].rx;
+		if (context != NULL)
+			dp_srtp_prefetch(context, in[i]->view.payload_bytes);
+		if (c->arrivals != NULL)
+			__builtin_prefetch(c->arrivals, 1);
+		if (c->n_streams == 0)
+			continue;
+		// Most have a stream or two: the first stands for them.
+		at = (const uint8_t *)c->stream[0];
+		for (uint32_t line = 0; line < DP_SFU_STREAM_HOT_BYTES; line += RTE_CACHE_LINE_SIZE)
+			__builtin_prefetch(at + line, 1);
+	}
+}
+
+// The ingress records of publishers' first streams, which those streams name.
+static void streams_prefetch(const struct dp_worker *w, const struct arrival *a, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct dp_sfu_client *c =
+			a[i].transport_idx != 0 ? w->sfu_rx->client[a[i].transport_idx] : NULL;
+		const uint8_t *in;
+
+		if (c == NULL || c->n_streams == 0)
+			continue;
+		in = (const uint8_t *)dp_sfu_ingress(w, c->stream[0]);
+		for (uint32_t line = 0; line < sizeof(struct shm_sfu_ingress_state);
+		     line += RTE_CACHE_LINE_SIZE)
+			__builtin_prefetch(in + line, 1);
+		if (c->arrivals != NULL)
+			__builtin_prefetch(&c->arrivals->ticks[(c->arrivals->highest + 1) %
+							       DP_SFU_TWCC_WINDOW],
+					   1);
+	}
+}
+
+static void sort_one(struct dp_worker *w, struct burst *b, struct dp_packet *p,
+		     const struct arrival *a)
+{
 	const uint8_t *packet = p->frame + p->view.payload_offset;
 	struct dp_sfu_transport *t;
 	struct dp_sfu_client *c;
 	uint32_t transport_idx;
 	uint32_t owner;
 
-	transport_idx = dp_sfu_remote_lookup(w, &key, &owner);
+	transport_idx = a->transport_idx;
+	owner = w->worker_idx;
+	// RTCP of the packets before this one may have changed nothing of that; another worker may own it.
+	if (unlikely(transport_idx == 0))
+		transport_idx = dp_sfu_remote_lookup(w, &a->key, &owner);
 	if (transport_idx == 0) {
 		dp_drop(w, p, DP_DROP_SFU_NO_CLIENT);
 		return;
@@ -262,18 +346,15 @@ static void finish(struct dp_worker *w, struct burst *b, uint32_t i)
 
 void dp_sfu_srtp_burst(struct dp_worker *w, struct dp_packet **in, uint32_t n)
 {
+	struct arrival arrival[DP_BURST];
 	struct burst b;
 
 	b.n = 0;
 	b.n_plain = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		struct dp_sfu_remote_key key = dp_sfu_remote_key(
-			&in[i]->view.source, in[i]->local_idx, in[i]->view.destination.port_be);
-
-		dp_sfu_remote_prefetch(w->sfu_rx->remotes, &key);
-	}
+	arrivals_prefetch(w, in, n, arrival);
+	streams_prefetch(w, arrival, n);
 	for (uint32_t i = 0; i < n; i++)
-		sort_one(w, &b, in[i]);
+		sort_one(w, &b, in[i], &arrival[i]);
 	dp_srtp_unprotect_burst(b.work, b.n);
 	for (uint32_t i = 0; i < b.n; i++)
 		finish(w, &b, i);

@@ -442,12 +442,15 @@ static void client_poll(struct dp_worker *w, struct dp_sfu_client *c)
 	}
 }
 
-void dp_sfu_upstream_poll(struct dp_worker *w)
+void dp_sfu_upstream_poll(struct dp_worker *w, uint32_t n)
 {
-	const struct dp_sfu_reception *rx = w->sfu_rx;
+	struct dp_sfu_reception *rx = w->sfu_rx;
 
-	for (uint32_t i = 0; i < rx->n_publishing; i++)
-		client_poll(w, rx->client[rx->publishing[i]]);
+	for (; n > 0 && rx->n_publishing > 0; n--) {
+		if (rx->upstream_at >= rx->n_publishing)
+			rx->upstream_at = 0;
+		client_poll(w, rx->client[rx->publishing[rx->upstream_at++]]);
+	}
 }
 
 void dp_sfu_request_keyframe(struct dp_worker *w, uint32_t track_idx, uint32_t layer)

@@ -109,6 +109,28 @@ static void adopt(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
 		wt->history = dp_sfu_block_take(x->history_blocks);
 }
 
+// Keys end when the table has another transport in the place of theirs.
+bool dp_sfu_watcher_is_same(const struct dp_sfu_transmission *x, const struct dp_sfu_watcher *wt)
+{
+	uint32_t serial =
+		__atomic_load_n(&x->table->transport[wt->transport_idx].serial, __ATOMIC_ACQUIRE);
+
+	return serial == wt->serial && wt->transport != NULL && wt->transport->tx != NULL &&
+	       wt->transport->serial == serial;
+}
+
+void dp_sfu_watcher_prefetch_check(const struct dp_sfu_transmission *x,
+				   const struct dp_sfu_watcher *wt)
+{
+	const uint8_t *state = (const uint8_t *)&x->state->transport[wt->transport_idx];
+
+	rte_prefetch0(&x->table->transport[wt->transport_idx]);
+	rte_prefetch0(&x->table->transport[wt->transport_idx].pace_bps);
+	rte_prefetch0(wt->old_path);
+	__builtin_prefetch(state, 1);
+	__builtin_prefetch(state + RTE_CACHE_LINE_SIZE, 1);
+}
+
 void dp_sfu_watcher_check(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
 {
 	const struct shm_sfu_transport *t = shm_sfu_transport_get(x->table, wt->transport_idx);
