@@ -329,6 +329,11 @@ static void decide(struct sfu *s, struct sfu_session *session, uint32_t speaker_
 		probe(s, session, now_ns);
 }
 
+void sfu_bandwidth_begin(struct sfu_session *session, uint64_t now_ns)
+{
+	decide(session->sfu, session, 0, now_ns);
+}
+
 // The video of who speaks, 0 = nobody. Levels of silent or dead sources fade.
 static uint32_t hear(struct sfu *s, struct sfu_room *room, uint64_t now_ns)
 {

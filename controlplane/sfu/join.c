@@ -335,6 +335,9 @@ static int create(struct sfu *s, const struct sfu_join *join, struct join_work *
 		 join->role == SFU_ROLE_PUBLISH ? session->record.participant : "",
 		 session->record.session_id);
 	sfu_room_touch(s, session->room);
+	// Its first key frame does not wait for the next tick, and must not go out unpaced.
+	if (session->role == SFU_ROLE_WATCH)
+		sfu_bandwidth_begin(session, s->now_ns);
 	return 0;
 fail_session:
 	sfu_session_forget(session);

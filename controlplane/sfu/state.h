@@ -177,6 +177,8 @@ int sfu_adopt(struct sfu *s);
 // ---- bandwidth.c: what each watcher gets
 int sfu_bandwidth_new(struct sfu_session *session);
 void sfu_bandwidth_free(struct sfu_session *session);
+// The first decision, as soon as the session has its tracks.
+void sfu_bandwidth_begin(struct sfu_session *session, uint64_t now_ns);
 void sfu_bandwidth_feedback(struct sfu_session *session, const uint8_t *bytes, size_t n_bytes,
 			    uint64_t now_ns);
 void sfu_bandwidth_tick(struct sfu *s, uint64_t now_ns);
