@@ -71,6 +71,39 @@ Test(bench_sfu, rfc7741_descriptors_key_frames_and_extensions_are_true)
 	rtp_source_end(&rig.source);
 }
 
+// As an encoder sends: each frame within 30 ms from its time on, every third one a key frame of ten packets.
+Test(bench_sfu, frames_go_in_bursts_and_key_frames_are_longer)
+{
+	struct rtp_source_config c = sfu_rig_video;
+	uint64_t begin_ns = 1000000;
+
+	c.burst_us = 30000;
+	c.key_pkts = 10;
+	c.key_every_frames = 3;
+	cr_assert_eq(rtp_source_init(&rig.source, &c, begin_ns), 0);
+	for (uint32_t frame = 0; frame < 9; frame++) {
+		uint32_t n_pkts = frame % 3 == 0 ? 10 : 4;
+
+		for (uint32_t i = 0; i < n_pkts; i++) {
+			uint8_t bytes[RTP_SOURCE_PACKET_BYTES_MAX];
+			struct rtp_view rtp;
+			uint16_t header_bytes;
+			uint64_t index;
+			uint64_t due_ns =
+				begin_ns + frame * 1000000000ULL / 30 + i * 30000000ULL / n_pkts;
+			uint32_t n;
+
+			cr_assert_eq(rtp_source_next_ns(&rig.source), due_ns, "frame %u packet %u",
+				     frame, i);
+			n = rtp_source_write(&rig.source, due_ns, 1, bytes, &header_bytes, &index);
+			cr_assert_eq(rtp_parse(bytes, n, &rtp), 0);
+			cr_assert_eq(rtp.marker, i + 1 == n_pkts);
+		}
+	}
+	cr_assert_eq(rig.source.n_key_frames, 3);
+	rtp_source_end(&rig.source);
+}
+
 static void carry(uint32_t profile)
 {
 	uint64_t expected;
