@@ -69,6 +69,9 @@ static void flows_program(void)
 	program_allocation(EXPIRED_CLIENT, EXPIRED_RELAYED, false);
 	program_permission(EXPIRED_CLIENT, EXPIRED_RELAYED, PEER_V4, false);
 	program_channel(EXPIRED_CLIENT, EXPIRED_RELAYED, PEER_V4, 0x4006, false);
+	// The way back of the last of them.
+	program_permission(CLIENT_V4, RELAYED_V4, flow[N_FLOWS - 1].relayed, true);
+	program_channel(CLIENT_V4, RELAYED_V4, flow[N_FLOWS - 1].relayed, 0x4007, true);
 	// Only permitted: what comes from there becomes a Data indication.
 	program_permission(CLIENT_V4, RELAYED_V4, "203.0.113.21:0", true);
 }
@@ -88,7 +91,7 @@ static void ip_checksum_mend(struct sample *s)
 // A frame of one of the flows, one direction or the other, dressed at random.
 static void sample_fill(struct sample *s)
 {
-	static const uint8_t ttl[] = { 0, 0, 0, 1, 2, 255 };
+	static const uint8_t ttl[] = { 0, 0, 0, 1, 2, 3, 255 };
 	uint32_t i = pick(N_FLOWS + 1);
 	bool expired = i == N_FLOWS;
 	const char *client = expired ? EXPIRED_CLIENT : flow[i].client;
@@ -96,7 +99,7 @@ static void sample_fill(struct sample *s)
 	const char *peer = expired ? PEER_V4 : flow[i].peer;
 	uint16_t channel = expired ? 0x4006 : flow[i].channel;
 	struct dress d = {
-		.ttl = ttl[pick(6)],
+		.ttl = ttl[pick(7)],
 		.traffic_class = (uint8_t)random(),
 		.dont_fragment = (uint8_t)pick(2),
 		.no_checksum = pick(16) == 0,
@@ -191,8 +194,13 @@ static void sample_normalise(struct sample *s)
 	}
 	if (verdict == IP_UDP_OK && v.payload_bytes >= 20 &&
 	    bytes_get_be16(s->bytes + v.payload_offset) == TURN_DATA_INDICATION) {
-		memset(s->bytes + v.payload_offset - 2, 0, 2);
-		memset(s->bytes + v.payload_offset + 8, 0, 12);
+		uint8_t *message_start = s->bytes + v.payload_offset;
+
+		memset(message_start - 2, 0, 2);
+		memset(message_start + 8, 0, 12);
+		// RFC 8489 §14.2: an IPv6 address is XORed with it.
+		if (bytes_get_be16(message_start + 22) == 20)
+			memset(message_start + 32, 0, 12);
 	}
 }
 
@@ -361,6 +369,45 @@ Test(fast_path, takes_every_plain_packet_of_every_family)
 	cr_assert_eq(run_both(DP_BURST), DP_BURST);
 	cr_assert_eq(fast.counter[DP_COUNTER_UP_CHANNEL], DP_BURST / 2);
 	cr_assert_eq(fast.counter[DP_COUNTER_DOWN_CHANNEL], DP_BURST / 2);
+}
+
+Test(fast_path, takes_hairpins)
+{
+	const uint32_t i = N_FLOWS - 1;
+	struct dress d = { .from = flow[i].client, .to = LISTEN_V4 };
+
+	flows_program();
+	data_fill(40);
+	for (uint32_t k = 0; k < DP_BURST; k++)
+		burst[k].n = frame_build(burst[k].bytes, &d, message,
+					 channel_data(message, flow[i].channel, data, 40, 0));
+	run_burst(DP_BURST, false, &slow); // the policy is asked
+	cr_assert_eq(run_both(DP_BURST), DP_BURST);
+	cr_assert_eq(fast.counter[DP_COUNTER_HAIRPIN], DP_BURST);
+}
+
+// RFC 8656 §11.1, §11.3: with every length of padding.
+Test(fast_path, takes_indications)
+{
+	flows_program();
+	data_fill(40);
+	for (uint32_t k = 0; k < DP_BURST; k++) {
+		struct dress d = { .from = CLIENT_V4, .to = LISTEN_V4 };
+		const void *payload = message;
+		uint32_t n = 37 + k / 2 % 4;
+
+		if (k % 2 == 0) {
+			n = send_indication(message, "203.0.113.21:7", data, n);
+		} else {
+			d = (struct dress){ .from = "203.0.113.21:7", .to = RELAYED_V4 };
+			payload = data;
+		}
+		burst[k].n = frame_build(burst[k].bytes, &d, payload, n);
+	}
+	run_burst(DP_BURST, false, &slow); // the policy is asked
+	cr_assert_eq(run_both(DP_BURST), DP_BURST);
+	cr_assert_eq(fast.counter[DP_COUNTER_UP_SEND], DP_BURST / 2);
+	cr_assert_eq(fast.counter[DP_COUNTER_DOWN_DATA], DP_BURST / 2);
 }
 
 // DESIGN: nothing is relayed upward before the policy was asked, and again when its rules changed.
