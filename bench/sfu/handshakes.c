@@ -247,9 +247,15 @@ static int bench_run(struct bench *b)
 
 static void put_latency(FILE *f, const char *name, const struct latency *l)
 {
-	fprintf(f, "\"%s\":{\"bursts\":%lu,\"p50\":%.0f,\"p99\":%.0f,\"p99_9\":%.0f}", name,
-		latency_n(l), latency_quantile(l, 0.5), latency_quantile(l, 0.99),
-		latency_quantile(l, 0.999));
+	uint64_t n = latency_n(l);
+
+	// The worker's last bucket has no upper end.
+	fprintf(f,
+		"\"%s\":{\"bursts\":%lu,\"p50\":%.0f,\"p99\":%.0f,\"p99_9\":%.0f,"
+		"\"beyond_57344\":%.5f}",
+		name, n, latency_quantile(l, 0.5), latency_quantile(l, 0.99),
+		latency_quantile(l, 0.999),
+		n ? (double)l->bucket[SHM_LATENCY_BUCKETS - 1] / (double)n : 0);
 }
 
 static int report(const struct bench *b)
