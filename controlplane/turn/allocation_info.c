@@ -9,8 +9,7 @@ static bool is_live(const struct turn_server *s, uint32_t idx)
 	return idx > 0 && idx <= s->tables->n_allocations_max && s->allocations[idx].user != NULL;
 }
 
-// Digits of value, at least n of them. Returns the end. (Each allocation that ends leaves its id: printf was 2 % of a whole
-// cycle from Allocate to Refresh.)
+// Digits of value, at least n of them. Returns the end. Not printf: each allocation that ends leaves its id.
 static char *put_hex(char *at, uint32_t value, uint32_t n_digits)
 {
 	while (n_digits < 8 && value >> (4 * n_digits) != 0)
