@@ -29,6 +29,10 @@
 #define FRAMES_MAX 2048 // prepared for one stretch
 #define LAG_PKTS   256  // that the second worker may be behind
 
+// Before latency is told, and each time that new packets were made on the worker's own CPU.
+#define SETTLE_MS   2
+#define SETTLE_PKTS 256
+
 struct options {
 	struct rooms_plan plan;
 	const char *config;
@@ -53,8 +57,17 @@ struct bench {
 	uint32_t n_frames; // of a stretch
 	uint8_t (*frames)[FANOUT_FRAME_BYTES];
 	uint16_t *frame_bytes;
-	uint64_t n_in;            // frames that went in, ever
-	struct histogram latency; // ns
+	uint64_t n_in; // frames that went in, ever
+	// ns. Of the last copy of each packet; of each copy; and what the same arrivals see, in turns with these, of a loop on this
+	// CPU that only reads the clock, and of one that takes always as long per packet as the worker does on average.
+	struct histogram latency;
+	struct histogram copies;
+	struct histogram bare;
+	struct histogram steady;
+	uint64_t due[DP_BURST]; // of the packets in work
+	uint32_t n_due;
+	uint32_t
+		n_uncounted; // packets that only bring back what making them has driven out of the caches
 	struct raw *raw;
 	uint8_t *raw_out[RAW_BURST];
 	double worker_per_s[ROUNDS_MAX];
@@ -113,11 +126,88 @@ static uint64_t stretch_run(struct bench *b)
 	return (uint64_t)((double)(rte_rdtsc() - begin) * 1e9 / (double)rte_get_tsc_hz());
 }
 
+// Whatever the worker could not do while it was not polled, it does now: no packet waits for that.
+static void worker_settle(struct bench *b)
+{
+	uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * SETTLE_MS;
+
+	while (rte_rdtsc() < end)
+		dp_worker_poll(b->worker);
+	b->n_uncounted = SETTLE_PKTS;
+}
+
+static void wait_add(struct histogram *h, uint64_t tsc)
+{
+	histogram_add(h, (uint64_t)((double)tsc * 1e9 / (double)rte_get_tsc_hz()));
+}
+
+// Frames on their way out: the copies of the packets in work, as many of each.
+static uint16_t copies_note(uint16_t port, uint16_t queue, struct rte_mbuf **pkts, uint16_t n,
+			    void *arg)
+{
+	uint64_t now = rte_rdtsc();
+	struct bench *b = arg;
+
+	(void)port;
+	(void)queue;
+	(void)pkts;
+	for (uint32_t i = 0; i < n && b->n_due > 0 && b->n_uncounted == 0; i++)
+		wait_add(&b->copies, now - b->due[i % b->n_due]);
+	return n;
+}
+
+// Work that nothing but the CPU itself can hold up.
+static void steady_work(uint64_t n_steps)
+{
+	uint64_t x = n_steps | 1;
+
+	for (uint64_t i = 0; i < n_steps; i++) {
+		x = x * 0x9e3779b97f4a7c15ull + 1;
+		__asm__ volatile("" : "+r"(x));
+	}
+}
+
+// Steps of it per tick of the clock, undisturbed.
+static double steady_calibrate(void)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (uint32_t i = 0; i < 200; i++) {
+		uint64_t begin = rte_rdtsc();
+
+		steady_work(20000);
+		least = RTE_MIN(least, rte_rdtsc() - begin);
+	}
+	return 20000.0 / (double)least;
+}
+
+// The arrivals of latency_run() at somebody who takes `steps` for each.
+static void bound_run(struct histogram *h, double in_per_s, uint32_t ms, uint64_t steps)
+{
+	uint64_t step = (uint64_t)((double)rte_get_tsc_hz() / in_per_s);
+	uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * ms;
+	uint64_t due = rte_rdtsc();
+
+	for (uint64_t now = due; now < end; now = rte_rdtsc()) {
+		uint32_t n = 0;
+		uint64_t done;
+
+		while (n < DP_BURST && due + n * step <= now)
+			n++;
+		if (n == 0)
+			continue;
+		if (steps > 0)
+			steady_work(n * steps);
+		done = rte_rdtsc();
+		for (uint32_t i = 0; i < n; i++, due += step)
+			wait_add(h, done - due);
+	}
+}
+
 // Publishers' packets come one by one at a fixed rate, whether the worker is ready or not; each
 // counts until all its copies are at the port. Returns nothing but what b->latency holds.
 static void latency_run(struct bench *b, double in_per_s, uint32_t ms)
 {
-	double ns_per_tsc = 1e9 / (double)rte_get_tsc_hz();
 	uint64_t step = (uint64_t)((double)rte_get_tsc_hz() / in_per_s);
 	uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * ms;
 	uint64_t due = rte_rdtsc();
@@ -133,11 +223,15 @@ static void latency_run(struct bench *b, double in_per_s, uint32_t ms)
 		}
 		while (n < DP_BURST && at + n < b->n_frames && due + n * step <= now)
 			n++;
+		for (uint32_t i = 0; i < n; i++)
+			b->due[i] = due + i * step;
+		b->n_due = n;
 		burst_run(b, at, n);
 		done = rte_rdtsc();
-		for (uint32_t i = 0; i < n; i++)
-			histogram_add(&b->latency,
-				      (uint64_t)((double)(done - due - i * step) * ns_per_tsc));
+		b->n_due = 0;
+		for (uint32_t i = 0; i < n && b->n_uncounted == 0; i++)
+			wait_add(&b->latency, done - b->due[i]);
+		b->n_uncounted -= RTE_MIN(n, b->n_uncounted);
 		due += n * step;
 		at += n;
 		if (at == b->n_frames) {
@@ -145,6 +239,7 @@ static void latency_run(struct bench *b, double in_per_s, uint32_t ms)
 			at = 0;
 			if (stretch_make(b) < 0)
 				return;
+			worker_settle(b);
 			done = rte_rdtsc() - done;
 			due += done;
 			end += done;
@@ -312,6 +407,20 @@ static double median(const double *values, uint32_t n)
 	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
+static void latency_print(const char *what, const struct histogram *h)
+{
+	printf("  %-36s p50 %6.1f us, p99 %6.1f us, p99.9 %6.1f us\n", what,
+	       (double)histogram_quantile(h, 0.5) / 1e3, (double)histogram_quantile(h, 0.99) / 1e3,
+	       (double)histogram_quantile(h, 0.999) / 1e3);
+}
+
+static void latency_json(FILE *f, const char *what, const struct histogram *h)
+{
+	fprintf(f, ",\"%s\":{\"p50_ns\":%lu,\"p99_ns\":%lu,\"p999_ns\":%lu}", what,
+		histogram_quantile(h, 0.5), histogram_quantile(h, 0.99),
+		histogram_quantile(h, 0.999));
+}
+
 static int bench_report(const struct bench *b)
 {
 	const struct options *o = &b->o;
@@ -333,11 +442,13 @@ static int bench_report(const struct bench *b)
 	       o->plan.n_workers, o->plan.n_rooms, o->plan.n_watchers, o->packet_bytes, profile,
 	       rate / 1e6, rate * o->packet_bytes * 8 / 1e9, raw / 1e6,
 	       median(ratios, o->n_rounds));
-	if (o->latency_percent)
-		printf("latency at %u %% of it: p50 %.1f us, p99 %.1f us, p99.9 %.1f us\n",
-		       o->latency_percent, (double)histogram_quantile(&b->latency, 0.5) / 1e3,
-		       (double)histogram_quantile(&b->latency, 0.99) / 1e3,
-		       (double)histogram_quantile(&b->latency, 0.999) / 1e3);
+	if (o->latency_percent) {
+		printf("latency at %u %% of it:\n", o->latency_percent);
+		latency_print("of the last copy", &b->latency);
+		latency_print("of each copy", &b->copies);
+		latency_print("of a loop that takes always as long", &b->steady);
+		latency_print("of a loop that does nothing", &b->bare);
+	}
 	if (!o->json)
 		return 0;
 	f = fopen(o->json, "w");
@@ -350,13 +461,37 @@ static int bench_report(const struct bench *b)
 		"\"pkts_per_sec\":%.0f,\"bits_per_sec\":%.0f,\"raw_pkts_per_sec\":%.0f,\"ratio\":%."
 		"4f,"
 		"\"ratio_min\":%.4f,\"ratio_max\":%.4f,\"rounds\":%u,"
-		"\"latency_percent\":%u,\"p50_ns\":%lu,\"p99_ns\":%lu,\"p999_ns\":%lu}\n",
+		"\"latency_percent\":%u,\"p50_ns\":%lu,\"p99_ns\":%lu,\"p999_ns\":%lu",
 		o->plan.n_workers, o->plan.n_rooms, o->plan.n_watchers, o->packet_bytes, profile,
 		dp_srtp_engine_for(b->source.srtp, o->plan.profile), rate,
 		rate * o->packet_bytes * 8, raw, median(ratios, o->n_rounds), least, most,
 		o->n_rounds, o->latency_percent, histogram_quantile(&b->latency, 0.5),
 		histogram_quantile(&b->latency, 0.99), histogram_quantile(&b->latency, 0.999));
+	if (o->latency_percent) {
+		latency_json(f, "each_copy", &b->copies);
+		latency_json(f, "steady_loop", &b->steady);
+		latency_json(f, "bare_loop", &b->bare);
+	}
+	fprintf(f, "}\n");
 	return fclose(f) == 0 ? 0 : -errno;
+}
+
+// In turns, so that a machine that gets busier meanwhile is the same to all.
+static void latency_rounds(struct bench *b)
+{
+	double most_per_s = median(b->worker_per_s, b->o.n_rounds) / b->o.plan.n_watchers;
+	double in_per_s = most_per_s * b->o.latency_percent / 100;
+	uint64_t steps = (uint64_t)((double)rte_get_tsc_hz() / most_per_s * steady_calibrate());
+	const struct rte_eth_rxtx_callback *note =
+		rte_eth_add_tx_callback(b->shared.port[0].ethdev, 0, copies_note, b);
+
+	for (uint32_t i = 0; i < b->o.n_rounds; i++) {
+		worker_settle(b);
+		latency_run(b, in_per_s, b->o.round_ms);
+		bound_run(&b->steady, in_per_s, b->o.round_ms, steps);
+		bound_run(&b->bare, in_per_s, b->o.round_ms, 0);
+	}
+	rte_eth_remove_tx_callback(b->shared.port[0].ethdev, 0, note);
 }
 
 static int bench_run(struct bench *b)
@@ -372,10 +507,7 @@ static int bench_run(struct bench *b)
 	if (ret < 0)
 		return ret;
 	if (b->o.latency_percent)
-		latency_run(b,
-			    median(b->worker_per_s, b->o.n_rounds) / b->o.plan.n_watchers *
-				    b->o.latency_percent / 100,
-			    b->o.n_rounds * b->o.round_ms);
+		latency_rounds(b);
 	return bench_report(b);
 }
 
