@@ -18,6 +18,7 @@
 #include "bench/blast/histogram.h"
 #include "bench/sfu/fanout_source.h"
 #include "bench/sfu/rooms.h"
+#include "bench/sfu/steady_work.h"
 #include "bench/srtp/raw.h"
 #include "dataplane/contract/shm/grace.h"
 #include "dataplane/eal.h"
@@ -154,31 +155,6 @@ static uint16_t copies_note(uint16_t port, uint16_t queue, struct rte_mbuf **pkt
 	for (uint32_t i = 0; i < n && b->n_due > 0 && b->n_uncounted == 0; i++)
 		wait_add(&b->copies, now - b->due[i % b->n_due]);
 	return n;
-}
-
-// Work that nothing but the CPU itself can hold up.
-static void steady_work(uint64_t n_steps)
-{
-	uint64_t x = n_steps | 1;
-
-	for (uint64_t i = 0; i < n_steps; i++) {
-		x = x * 0x9e3779b97f4a7c15ull + 1;
-		__asm__ volatile("" : "+r"(x));
-	}
-}
-
-// Steps of it per tick of the clock, undisturbed.
-static double steady_calibrate(void)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (uint32_t i = 0; i < 200; i++) {
-		uint64_t begin = rte_rdtsc();
-
-		steady_work(20000);
-		least = RTE_MIN(least, rte_rdtsc() - begin);
-	}
-	return 20000.0 / (double)least;
 }
 
 // The arrivals of latency_run() at somebody who takes `steps` for each.
