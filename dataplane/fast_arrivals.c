@@ -9,38 +9,6 @@
 #define FRAME_V4_BYTES_MIN (ETHERNET_BYTES + IPV4_BYTES + UDP_BYTES + TURN_CHANNEL_HEADER_BYTES)
 #define FRAME_V6_BYTES_MIN (ETHERNET_BYTES + IPV6_BYTES + UDP_BYTES + TURN_CHANNEL_HEADER_BYTES)
 
-// Adds a packet to those of its kind, if it came to a listener with ChannelData or, over IPv4, with a
-// Send indication, or to a relayed port. `channel_be`: the first two bytes of its payload.
-ALWAYS_INLINE void arrival_add(const struct dp_local_table *own, struct fast_burst *b, bool is_v6,
-			       const struct fast_packet *a, uint32_t local_idx, uint32_t ports_be,
-			       uint32_t port, uint32_t channel_be, bool is_channel_data)
-{
-	const uint32_t send_be = __builtin_bswap16(TURN_SEND_INDICATION);
-	bool is_up = dp_local_table_listens(own, local_idx, port);
-	bool is_relayed = dp_local_table_relays(own, local_idx, port);
-	uint32_t kind = is_v6 * 2u + !is_up;
-	struct fast_packet *p = &b->packet[kind][b->n[kind]];
-
-	if (!((is_up & is_channel_data) | (!is_up & is_relayed))) {
-		if (is_v6 || !is_up || channel_be != send_be)
-			return;
-		p = &b->packet[FAST_ASKED_V4][b->n[FAST_ASKED_V4]++];
-		*p = *a;
-		p->key[2] = dp_fast_key_end(ports_be, local_idx, SHM_FLOW_ALLOCATION, 0);
-		return;
-	}
-	b->n[kind]++;
-	p->key[0] = a->key[0];
-	p->key[1] = a->key[1];
-	p->key[2] = dp_fast_key_end(ports_be, local_idx, SHM_FLOW_PEER, 0) ^
-		    (-(uint64_t)is_up & ((uint64_t)(SHM_FLOW_PEER ^ SHM_FLOW_CHANNEL) << 40 |
-					 (uint64_t)channel_be << 48));
-	p->mbuf = a->mbuf;
-	p->ip = a->ip;
-	p->udp_bytes = a->udp_bytes;
-	p->burst_idx = a->burst_idx;
-}
-
 // Frames over IPv4 on their way into the first pass, which takes eight at once.
 struct arrivals_v4 {
 	uint32_t n;
@@ -50,25 +18,57 @@ struct arrivals_v4 {
 	uint32_t burst_idx[LANES];
 };
 
+// Of eight packets over IPv4: at which of our addresses they arrive, and how.
+struct lanes_arrival {
+	lanes local_idx;
+	lanes_signed is_own_source; // no host but us has that address
+	lanes_signed is_up;         // to a listener
+	lanes_signed is_down;       // to a relayed port
+};
+
+ALWAYS_INLINE struct lanes_arrival arrive(const struct dp_local_ranges *own, lanes source,
+					  lanes destination, lanes port)
+{
+	struct lanes_arrival a = { .local_idx = lanes_of(0) };
+
+	for (uint32_t i = 0; i < own->n_addresses; i++)
+		a.is_own_source |= source == own->address[i];
+	for (uint32_t i = 0; i < own->n_listeners; i++) {
+		const struct dp_local_range *l = &own->listener[i];
+		lanes_signed here = (destination == l->address) & (port == l->port_min);
+
+		a.is_up |= here;
+		a.local_idx |= (lanes)here & l->local_idx;
+	}
+	for (uint32_t i = 0; i < own->n_relays; i++) {
+		const struct dp_local_range *l = &own->relay[i];
+		lanes_signed here = (destination == l->address) & (port - l->port_min < l->n_ports);
+
+		a.is_down |= here;
+		a.local_idx |= (lanes)here & l->local_idx;
+	}
+	// A relayed port that is a listener's, too, is the listener's.
+	a.is_down &= ~a.is_up;
+	return a;
+}
+
 // What is refused here is decided by the stages, for the same reasons (ip_udp_parse, classify.c).
 static void arrivals_v4(const struct dp_worker *w, struct arrivals_v4 *in, struct fast_burst *b)
 {
-	const struct dp_local_table *own = &w->settings.local_table;
 	uint32_t n_channels = w->settings.channel_max - TURN_CHANNEL_MIN + 1u;
-	uint32_t ok[LANES];
-	uint32_t is_channel_data[LANES];
+	uint32_t kind[LANES];
 	uint32_t source[LANES];
-	uint32_t source_slot[LANES];
-	uint32_t destination[LANES];
-	uint32_t destination_slot[LANES];
 	uint32_t ports_be[LANES];
-	uint32_t port[LANES];
+	uint32_t key_end[LANES]; // the upper half of the last word
 	uint32_t udp_bytes[LANES];
-	uint32_t channel_be[LANES];
+	struct lanes_arrival a;
 	lanes_signed total;
 	lanes_signed udp;
 	lanes_signed channel;
 	lanes_signed net;
+	lanes_signed ok;
+	lanes_signed is_channel_data;
+	lanes_signed is_send;
 	lanes r[LANES]; // words 0..7 from the IP header on
 	lanes swapped;
 
@@ -80,52 +80,53 @@ static void arrivals_v4(const struct dp_worker *w, struct arrivals_v4 *in, struc
 		r[k] = lanes_load(in->ip[k]);
 	lanes_transpose(r);
 
+	a = arrive(&w->settings.local_ranges, r[3], r[4], lanes_swap16(r[5]) >> 16);
 	// Version and header length; fragment; protocol; TTL; header sum; no UDP checksum; source port.
 	total = (lanes_signed)(lanes_swap16(r[0]) >> 16);
 	swapped = lanes_swap16(r[6]);
 	udp = (lanes_signed)(swapped & 0xffff);
 	net = (lanes_signed)(r[3] & 0xff);
-	lanes_store(ok,
-		    (lanes)(((r[0] & 0xff) == 0x45) & ((r[1] & 0xff3f0000) == 0) &
-			    ((r[2] & 0xff00) == IP_PROTOCOL_UDP << 8) & ((r[2] & 0xfe) != 0) &
-			    (lanes_fold(lanes_sum16(r[0]) + lanes_sum16(r[1]) + lanes_sum16(r[2]) +
-					lanes_sum16(r[3]) + lanes_sum16(r[4])) == 0xffff) &
-			    (r[6] >> 16 != 0) & ((r[5] & 0xffff) != 0) &
-			    // Lengths that agree.
-			    (total <= (lanes_signed)lanes_load(in->left_bytes)) &
-			    (udp + IPV4_BYTES == total) &
-			    (udp >= UDP_BYTES + TURN_CHANNEL_HEADER_BYTES) &
-			    // No host's address.
-			    (net != 0) & (net != 127) & (net < 224)));
+	ok = ((r[0] & 0xff) == 0x45) & ((r[1] & 0xff3f0000) == 0) &
+	     ((r[2] & 0xff00) == IP_PROTOCOL_UDP << 8) & ((r[2] & 0xfe) != 0) &
+	     (lanes_fold(lanes_sum16(r[0]) + lanes_sum16(r[1]) + lanes_sum16(r[2]) +
+			 lanes_sum16(r[3]) + lanes_sum16(r[4])) == 0xffff) &
+	     (r[6] >> 16 != 0) & ((r[5] & 0xffff) != 0) &
+	     // Lengths that agree.
+	     (total <= (lanes_signed)lanes_load(in->left_bytes)) & (udp + IPV4_BYTES == total) &
+	     (udp >= UDP_BYTES + TURN_CHANNEL_HEADER_BYTES) &
+	     // No host's address.
+	     (net != 0) & (net != 127) & (net < 224) & ~a.is_own_source;
 	swapped = lanes_swap16(r[7]);
 	channel = (lanes_signed)(swapped & 0xffff);
-	lanes_store(is_channel_data, (lanes)((channel >= TURN_CHANNEL_MIN) &
-					     (channel < (int32_t)(TURN_CHANNEL_MIN + n_channels)) &
-					     ((lanes_signed)(swapped >> 16) + UDP_BYTES +
-						      TURN_CHANNEL_HEADER_BYTES ==
-					      udp)));
+	is_channel_data =
+		(channel >= TURN_CHANNEL_MIN) &
+		(channel < (int32_t)(TURN_CHANNEL_MIN + n_channels)) &
+		((lanes_signed)(swapped >> 16) + UDP_BYTES + TURN_CHANNEL_HEADER_BYTES == udp) &
+		a.is_up;
+	is_send = (channel == TURN_SEND_INDICATION) & a.is_up;
+
+	static_assert(FAST_UP_V4 == 0, "no bits of it need setting");
+	lanes_store(kind,
+		    ((lanes)(ok & a.is_down) & FAST_DOWN_V4) |
+			    ((lanes)(ok & is_send) & FAST_ASKED_V4) |
+			    ((lanes) ~(ok & (a.is_down | is_send | is_channel_data)) & FAST_LEFT));
+	lanes_store(key_end,
+		    a.local_idx | ((lanes)a.is_down & SHM_FLOW_PEER << 8) |
+			    ((lanes)is_send & SHM_FLOW_ALLOCATION << 8) |
+			    ((lanes)is_channel_data & (SHM_FLOW_CHANNEL << 8 | r[7] << 16)));
 	lanes_store(source, r[3]);
-	lanes_store(source_slot, r[3] * own->multiplier >> DP_LOCAL_TABLE_SHIFT);
-	lanes_store(destination, r[4]);
-	lanes_store(destination_slot, r[4] * own->multiplier >> DP_LOCAL_TABLE_SHIFT);
 	lanes_store(ports_be, r[5]);
-	lanes_store(port, lanes_swap16(r[5]) >> 16);
 	lanes_store(udp_bytes, (lanes)udp);
-	lanes_store(channel_be, r[7] & 0xffff);
 
 	for (uint32_t k = 0; k < in->n; k++) {
-		struct fast_packet a = {
-			.mbuf = in->mbuf[k],
-			.ip = in->ip[k],
-			.udp_bytes = udp_bytes[k],
-			.burst_idx = in->burst_idx[k],
-		};
+		struct fast_packet *p = &b->packet[kind[k]][b->n[kind[k]]++];
 
-		dp_fast_key_v4(a.key, source[k]);
-		if (ok[k] && !dp_local_table_has(own, source_slot[k], source[k]))
-			arrival_add(own, b, false, &a,
-				    dp_local_table_find(own, destination_slot[k], destination[k]),
-				    ports_be[k], port[k], channel_be[k], is_channel_data[k] & 1);
+		dp_fast_key_v4(p->key, source[k]);
+		p->key[2] = ports_be[k] | (uint64_t)key_end[k] << 32;
+		p->mbuf = in->mbuf[k];
+		p->ip = in->ip[k];
+		p->udp_bytes = udp_bytes[k];
+		p->burst_idx = in->burst_idx[k];
 	}
 	in->n = 0;
 }
@@ -142,28 +143,39 @@ static void arrival_v6(const struct dp_worker *w, struct rte_mbuf *m, uint8_t *i
 	struct ip_address source = ip_address_from_v6(ip + 8);
 	struct ip_address destination = ip_address_from_v6(ip + 24);
 	uint8_t local_idx = dp_local_find(&w->settings, &destination);
-	bool is_channel_data =
-		channel >= TURN_CHANNEL_MIN && channel <= w->settings.channel_max &&
-		((uint32_t)behind & 0xffff) + UDP_BYTES + TURN_CHANNEL_HEADER_BYTES == udp_bytes;
-	struct fast_packet a;
+	const struct dp_local *l;
+	struct fast_packet *p;
+	uint64_t key[2];
+	bool is_up;
 
 	if (front >> 60 != 6 || (front >> 8 & 0xff) != IP_PROTOCOL_UDP || (front & 0xff) <= 1 ||
 	    udp_bytes + IPV6_BYTES > left_bytes || behind >> 48 != udp_bytes ||
 	    udp_bytes < UDP_BYTES + TURN_CHANNEL_HEADER_BYTES || (behind & 0xffff00000000) == 0)
 		return;
-	memcpy(a.key, source.bytes, sizeof(source.bytes));
+	memcpy(key, source.bytes, sizeof(source.bytes));
 	// Not the unspecified address, loopback, IPv4 in any disguise, a group, port 0, or our own.
-	if (a.key[0] == 0 || source.bytes[0] == 0xff || (ports_be & 0xffff) == 0 ||
+	if (key[0] == 0 || source.bytes[0] == 0xff || (ports_be & 0xffff) == 0 ||
 	    local_idx == DP_LOCAL_NONE || w->settings.local[local_idx].is_v4 ||
 	    dp_local_find(&w->settings, &source) != DP_LOCAL_NONE)
 		return;
-	a.mbuf = m;
-	a.ip = ip;
-	a.udp_bytes = udp_bytes;
-	a.burst_idx = burst_idx;
-	arrival_add(&w->settings.local_table, b, true, &a, local_idx, ports_be,
-		    __builtin_bswap32(ports_be) & 0xffff,
-		    load32(ip + IPV6_BYTES + UDP_BYTES) & 0xffff, is_channel_data);
+	l = &w->settings.local[local_idx];
+	is_up = dp_local_listens(l, (uint16_t)(ports_be >> 16));
+	if (is_up ? channel < TURN_CHANNEL_MIN || channel > w->settings.channel_max ||
+			    ((uint32_t)behind & 0xffff) + UDP_BYTES + TURN_CHANNEL_HEADER_BYTES !=
+				    udp_bytes
+		  : !dp_local_relays(l, (uint16_t)(ports_be >> 16)))
+		return;
+	p = is_up ? &b->packet[FAST_UP_V6][b->n[FAST_UP_V6]++]
+		  : &b->packet[FAST_DOWN_V6][b->n[FAST_DOWN_V6]++];
+	p->key[0] = key[0];
+	p->key[1] = key[1];
+	p->key[2] = is_up ? dp_fast_key_end(ports_be, local_idx, SHM_FLOW_CHANNEL,
+					    load32(ip + IPV6_BYTES + UDP_BYTES) & 0xffff)
+			  : dp_fast_key_end(ports_be, local_idx, SHM_FLOW_PEER, 0);
+	p->mbuf = m;
+	p->ip = ip;
+	p->udp_bytes = udp_bytes;
+	p->burst_idx = burst_idx;
 }
 
 // What is each packet?

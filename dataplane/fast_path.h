@@ -31,6 +31,7 @@ enum fast_kind {
 	FAST_HAIRPIN_V4, // ChannelData for another allocation of ours: that one's channel
 	FAST_SEND_V4,    // Send indication: its permission
 	FAST_DATA_V4,    // data of a peer without a channel: its permission
+	FAST_LEFT,       // for the stages
 	FAST_KIND_COUNT
 };
 

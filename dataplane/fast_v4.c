@@ -187,18 +187,22 @@ static __attribute__((noinline)) void ask_permission(struct fast_burst *b,
 // dataplane/hairpin.c says why not.
 static __attribute__((noinline)) void turn_around(const struct dp_worker *w, struct fast_burst *b,
 						  const struct fast_packet *p, uint32_t entry_idx,
-						  uint32_t source, uint32_t destination,
+						  uint32_t source, struct dp_address to,
 						  uint32_t ports_be)
 {
-	const struct dp_local_table *own = &w->settings.local_table;
-	uint32_t local_idx =
-		dp_local_table_find(own, dp_local_table_slot(own, destination), destination);
-	uint32_t port = __builtin_bswap32(ports_be) & 0xffff;
+	struct ip_address address;
 	struct fast_packet *q;
+	const struct dp_local *l;
+	uint8_t local_idx;
 
-	if (p->ip[8] <= 2 || dp_local_table_listens(own, local_idx, port) ||
-	    !dp_local_table_relays(own, local_idx, port) ||
-	    (source == destination && ports_be >> 16 == (ports_be & 0xffff)))
+	memcpy(address.bytes, &to, sizeof(to));
+	local_idx = dp_local_find(&w->settings, &address);
+	if (local_idx == DP_LOCAL_NONE)
+		return;
+	l = &w->settings.local[local_idx];
+	if (p->ip[8] <= 2 || dp_local_listens(l, (uint16_t)(ports_be >> 16)) ||
+	    !dp_local_relays(l, (uint16_t)(ports_be >> 16)) ||
+	    (source == dp_address_v4(to) && ports_be >> 16 == (ports_be & 0xffff)))
 		return;
 	q = &b->packet[FAST_HAIRPIN_V4][b->n[FAST_HAIRPIN_V4]++];
 	*q = *p;
@@ -287,7 +291,7 @@ void dp_fast_asked_v4(struct dp_worker *w, struct fast_burst *b)
 		}
 		local_idx = dp_fast_source_of(f);
 		if (!dp_flow_is_live(w, f) || local_idx >= w->settings.n_locals ||
-		    w->settings.local_table.v4[local_idx] == 0)
+		    w->settings.local_ranges.v4[local_idx] == 0)
 			continue;
 		q = &b->packet[FAST_SEND_V4][b->n[FAST_SEND_V4]++];
 		*q = *p;
@@ -308,7 +312,7 @@ ALWAYS_INLINE uint32_t forward_v4(struct dp_worker *w, struct fast_burst *b, enu
 	const struct shm_flow *entries = shared->flows.entries;
 	const struct shm_neighbour *neighbour = shared->tables->neighbour;
 	const struct dp_policy_salt salt = dp_policy_salt(w);
-	const uint32_t *local_v4 = w->settings.local_table.v4;
+	const uint32_t *local_v4 = w->settings.local_ranges.v4;
 	const uint64_t *verdict = w->verdict;
 	const uint64_t now_ns = w->now_ns;
 	const uint32_t n_locals = w->settings.n_locals;
@@ -382,8 +386,8 @@ ALWAYS_INLINE uint32_t forward_v4(struct dp_worker *w, struct fast_burst *b, enu
 				if (way == WAY_UP &&
 				    verdict[entry_idx] ==
 					    allowed + PEER_ALLOWED_HAIRPIN - PEER_ALLOWED)
-					turn_around(w, b, p, entry_idx, out.source[k],
-						    dp_address_v4(to), ports_be);
+					turn_around(w, b, p, entry_idx, out.source[k], to,
+						    ports_be);
 				continue;
 			}
 		} else if (has_channel && channel_be == 0) {

@@ -90,7 +90,7 @@ void dp_settings_build(struct dp_settings *s, const struct shm_settings *raw, ui
 	}
 	s->n_listeners = raw->n_listeners;
 	memcpy(s->listener, raw->listener, sizeof(s->listener));
-	dp_local_table_build(&s->local_table, s);
+	dp_local_ranges_build(&s->local_ranges, s);
 	for (uint32_t i = 0; i < raw->n_peer_rules; i++) {
 		const struct shm_peer_rule *from = &raw->peer_rule[i];
 

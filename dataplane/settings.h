@@ -6,7 +6,7 @@
 #include "dataplane/contract/shm/tables.h"
 #include "dataplane/contract/wire/ip_udp.h"
 #include "dataplane/contract/wire/peer_policy.h"
-#include "dataplane/local_table.h"
+#include "dataplane/local_ranges.h"
 
 #define DP_LOCAL_NONE  0xff
 #define DP_LOCAL_SLOTS 256 // a power of two, four times SHM_LOCALS_MAX
@@ -41,7 +41,7 @@ struct dp_settings {
 	uint8_t local_slot[DP_LOCAL_SLOTS];              // local_idx by address, open addressing
 	struct ip_address local_address[SHM_LOCALS_MAX]; // those of `local`, side by side
 	struct dp_local local[SHM_LOCALS_MAX];
-	struct dp_local_table local_table; // the same as the fast path asks for it
+	struct dp_local_ranges local_ranges; // the same over IPv4, as the fast path asks
 	uint32_t n_listeners;
 	struct shm_listener listener[SHM_LISTENERS_MAX];
 	struct peer_rule peer_rule[SHM_PEER_RULES_MAX];

@@ -458,6 +458,52 @@ Test(fast_path, leaves_what_is_limited_or_goes_to_a_stream)
 	cr_assert_eq(fast.counter[DP_COUNTER_STREAM_OUT], DP_BURST);
 }
 
+static const struct dp_local_range *range_of(const struct dp_local_range *r, uint32_t n,
+					     uint32_t v4, uint16_t port)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (r[i].address == v4 && port - r[i].port_min < r[i].n_ports)
+			return &r[i];
+	}
+	return NULL;
+}
+
+// The lists say what the search does that the stages use, for our own addresses and for others.
+static void expect_ranges_agree(void)
+{
+	const struct dp_local_ranges *own = &worker->settings.local_ranges;
+
+	srandom(3);
+	for (uint32_t i = 0; i < 200000; i++) {
+		struct ip_address a = endpoint(pick(4) ? RELAYED_V4 : LISTEN_V4).address;
+		uint16_t port = (uint16_t)(pick(2) ? random() : 75 + pick(10));
+		const struct dp_local_range *listener;
+		const struct dp_local_range *relay;
+		const struct dp_local *l;
+		uint8_t local_idx;
+		uint32_t v4;
+
+		if (pick(8) == 0)
+			port = pick(2) ? 443 : 3478;
+		if (pick(8) != 0)
+			a.bytes[12 + pick(4)] ^= (uint8_t)(pick(2) << pick(8));
+		memcpy(&v4, ip_address_v4_bytes(&a), sizeof(v4));
+		local_idx = dp_local_find(&worker->settings, &a);
+		listener = range_of(own->listener, own->n_listeners, v4, port);
+		relay = range_of(own->relay, own->n_relays, v4, port);
+		if (local_idx == DP_LOCAL_NONE) {
+			cr_assert(listener == NULL && relay == NULL);
+			continue;
+		}
+		l = &worker->settings.local[local_idx];
+		cr_assert_eq(own->v4[local_idx], v4);
+		cr_assert_eq(listener != NULL, dp_local_listens(l, __builtin_bswap16(port)));
+		cr_assert_eq(relay != NULL, dp_local_relays(l, __builtin_bswap16(port)));
+		cr_assert(listener == NULL || listener->local_idx == local_idx);
+		cr_assert(relay == NULL || relay->local_idx == local_idx);
+	}
+}
+
 // More listeners on one address than the first: all of them take ChannelData, and none is relayed.
 Test(fast_path, knows_every_listener_of_an_address)
 {
@@ -466,32 +512,5 @@ Test(fast_path, knows_every_listener_of_an_address)
 	settings.listener[3] = (struct shm_listener){ .local_idx = LISTENER_V4, .port_be = 0xbb01 };
 	settings_publish();
 	poll_once();
-	cr_assert(dp_local_table_listens(&worker->settings.local_table, LISTENER_V4, 3478));
-	cr_assert(dp_local_table_listens(&worker->settings.local_table, LISTENER_V4, 80));
-	cr_assert(dp_local_table_listens(&worker->settings.local_table, LISTENER_V4, 443));
-	cr_assert_not(dp_local_table_listens(&worker->settings.local_table, LISTENER_V4, 444));
-	cr_assert_not(dp_local_table_listens(&worker->settings.local_table, RELAY_V4, 443));
-}
-
-// The table agrees with the search that the stages use, for our own addresses and for others.
-Test(fast_path, table_of_own_addresses_agrees_with_the_search)
-{
-	const struct dp_local_table *t = &worker->settings.local_table;
-
-	srandom(3);
-	for (uint32_t i = 0; i < 200000; i++) {
-		struct ip_address a = endpoint(pick(4) ? RELAYED_V4 : LISTEN_V4).address;
-		uint8_t expected;
-		uint32_t v4;
-
-		if (pick(8) != 0)
-			a.bytes[12 + pick(4)] ^= (uint8_t)(1u << pick(8));
-		memcpy(&v4, ip_address_v4_bytes(&a), sizeof(v4));
-		expected = dp_local_find(&worker->settings, &a);
-		if (expected == DP_LOCAL_NONE)
-			expected = DP_LOCAL_TABLE_NONE;
-		cr_assert_eq(dp_local_table_find(t, dp_local_table_slot(t, v4), v4), expected);
-		cr_assert_eq(dp_local_table_has(t, dp_local_table_slot(t, v4), v4),
-			     expected != DP_LOCAL_TABLE_NONE);
-	}
+	expect_ranges_agree();
 }
