@@ -195,7 +195,7 @@ Test(connections, rfc6062_5_4_a_pipe_may_wait_as_long_as_its_ends_like)
 	cr_assert_eq(user_timeout_ms(c), 0, "the kernel would end it");
 	// The client reads nothing, and we do not end it either.
 	memset(some, 'x', sizeof(some));
-	while (turn_stream_pipe_write(c->stream, some, sizeof(some)) < (1u << 20))
+	while (turn_stream_pipe_write(c->stream, (const uint8_t *)some, sizeof(some)) < (1u << 20))
 		run(1);
 	now_ns = turn_stream_now_ns(CLOCK_MONOTONIC);
 	for (uint64_t s = 1; s < 10 * STALLED_S; s += 5)
