@@ -98,17 +98,16 @@ Test(icmp, rfc8656_18_13_type_has_7_bits_and_code_9)
 		{ "8004 0008 0000 0400 00000578", false, 2, 0, 1400 },
 		{ "8004 0008 0000 06ff 00000000", false, 3, 255, 0 },
 	};
-	uint8_t message[DP_ICMP_INDICATION_BYTES_MAX];
+	uint8_t told[DP_ICMP_INDICATION_BYTES_MAX];
 	uint8_t want[12];
 
 	for (uint32_t i = 0; i < RTE_DIM(known); i++) {
 		struct ip_endpoint peer = endpoint(known[i].is_v4 ? PEER_V4 : PEER_V6);
-		uint32_t n = dp_icmp_indication(worker, message, &peer, known[i].type,
-						known[i].code, known[i].mtu_bytes);
+		uint32_t n = dp_icmp_indication(worker, told, &peer, known[i].type, known[i].code,
+						known[i].mtu_bytes);
 
 		cr_assert_eq(from_hex(known[i].bytes, want), sizeof(want));
-		cr_assert_arr_eq(message + n - sizeof(want), want, sizeof(want), "%s",
-				 known[i].bytes);
+		cr_assert_arr_eq(told + n - sizeof(want), want, sizeof(want), "%s", known[i].bytes);
 	}
 }
 
