@@ -3,8 +3,10 @@
 
 #include <string.h>
 
-#define HEADROOM        1.2  // to take a better layer
-#define TOLERANCE       1.05 // to keep one: measured bitrates waver
+#define HEADROOM  1.2  // to take a better layer
+#define TOLERANCE 1.05 // to keep one: measured bitrates waver
+#define PATIENCE_NS                                                                                \
+	1500000000ULL // to pause: a second with a key frame in it measures as more than the stream is
 #define HOLD_NS         500000000ULL
 #define HOLD_NS_MAX     3000000000ULL
 #define RAISE_FAILED_NS 8000000000ULL // a raise taken back within this was a mistake
@@ -71,6 +73,14 @@ static bool may_rise(struct bwe_track *t, uint64_t now_ns)
 	return now_ns - t->room_since_ns >= hold_ns;
 }
 
+// Whether the lowest layer of `t`, which does not fit, has fitted not long ago.
+static bool is_patient(struct bwe_track *t, uint64_t now_ns)
+{
+	if (t->short_since_ns == 0)
+		t->short_since_ns = now_ns;
+	return now_ns - t->short_since_ns < PATIENCE_NS;
+}
+
 // The lowest layer, so that it is seen at all.
 static void deal_lowest(struct bwe_track *t, struct deal *d, uint64_t *left_bps, uint64_t now_ns)
 {
@@ -79,7 +89,9 @@ static void deal_lowest(struct bwe_track *t, struct deal *d, uint64_t *left_bps,
 
 	if (d->lowest == BWE_PAUSED)
 		return;
-	if (!fits(bps, was_seen ? 1 / TOLERANCE : t->was_allocated ? HEADROOM : 1, *left_bps))
+	if (fits(bps, was_seen ? 1 / TOLERANCE : t->was_allocated ? HEADROOM : 1, *left_bps))
+		t->short_since_ns = 0;
+	else if (!was_seen || !is_patient(t, now_ns))
 		return;
 	if (!was_seen) {
 		d->could_rise = true;

@@ -64,7 +64,8 @@ struct bwe_track {
 	bool is_paused;
 	uint8_t spatial;
 	uint8_t temporal;
-	uint64_t room_since_ns; // 0: no room for better
+	uint64_t room_since_ns;  // 0: no room for better
+	uint64_t short_since_ns; // 0: there is room for the lowest
 	uint64_t raised_ns;
 	uint64_t hold_ns;
 };

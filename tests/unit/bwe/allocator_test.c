@@ -57,12 +57,31 @@ Test(bwe_allocator, everybody_is_seen_then_the_speaker_is_seen_well)
 	cr_assert_eq(t[3].layer, 3, "layer %d", t[3].layer);
 	cr_assert_eq(all.n_limited, 3);
 	cr_assert_leq(all.used_bps, 1200000);
-	// Too little for all: the speaker stays, the last pauses.
+	// Too little for all, but that may be a key frame.
 	bwe_allocate(t, 4, 250000, 2 * S, &all);
+	cr_assert_eq(t[2].layer, 0);
+	cr_assert_eq(all.n_paused, 0);
+	// For long: the speaker stays, the last pauses.
+	bwe_allocate(t, 4, 250000, 4 * S, &all);
 	cr_assert_eq(t[3].layer, 0);
 	cr_assert_eq(t[1].layer, 0);
 	cr_assert_eq(t[2].layer, BWE_PAUSED);
 	cr_assert_eq(all.n_paused, 1);
+}
+
+// A key frame makes one second of a stream look like more than the stream is.
+Test(bwe_allocator, one_second_with_a_key_frame_pauses_nothing)
+{
+	struct bwe_track t = { .rank = BWE_RANK_SPEAKER, .n_layers = 1 };
+
+	for (uint64_t at_ns = S; at_ns < 30 * S; at_ns += 100 * MS) {
+		t.layers[0] = (struct bwe_layer){
+			.bitrate_bps = at_ns / S % 4 == 3 ? 4900000 : 2500000,
+			.is_active = true,
+		};
+		bwe_allocate(&t, 1, 3000000, at_ns, &all);
+		cr_assert_eq(t.layer, 0, "paused after %lu ms", (unsigned long)(at_ns / MS));
+	}
 }
 
 Test(bwe_allocator, down_at_once_up_only_with_room_that_stays)
