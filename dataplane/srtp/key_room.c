@@ -7,6 +7,19 @@
 
 #include <openssl/crypto.h>
 
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+// Blocks hold pointers into the heap, which LeakSanitizer does not look for in mappings on its own.
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#include <sanitizer/lsan_interface.h>
+#define LEAKS_LOOK_AT(at, n)   __lsan_register_root_region(at, n)
+#define LEAKS_LOOK_AWAY(at, n) __lsan_unregister_root_region(at, n)
+#else
+#define LEAKS_LOOK_AT(at, n)
+#define LEAKS_LOOK_AWAY(at, n)
+#endif
+
 #define REGION_BYTES ((size_t)2 << 20) // a large page of this CPU
 #define LINE_BYTES   64
 
@@ -47,6 +60,7 @@ void srtp_key_room_destroy(struct srtp_key_room *r)
 		r->regions = g->next;
 		OPENSSL_cleanse(g->at, r->used_bytes); // older regions are full
 		r->used_bytes = REGION_BYTES;
+		LEAKS_LOOK_AWAY(g->at, REGION_BYTES);
 		munmap(g->map, 2 * REGION_BYTES);
 		free(g);
 	}
@@ -69,6 +83,7 @@ static int region_add(struct srtp_key_room *r)
 	g->at = (uint8_t *)(((uintptr_t)g->map + REGION_BYTES - 1) & ~(REGION_BYTES - 1));
 	madvise(g->at, REGION_BYTES, MADV_HUGEPAGE);
 	madvise(g->at, REGION_BYTES, MADV_DONTDUMP);
+	LEAKS_LOOK_AT(g->at, REGION_BYTES);
 	g->next = r->regions;
 	r->regions = g;
 	r->used_bytes = 0;
