@@ -22,7 +22,9 @@ round() {
 	sleep 0.5
 	for transport in udp tcp tls; do
 		probe_quit "$transport"
-		expect_quietly "$transport" '.lost == 0 and .bad == 0'
+		# What comes late for a stream is dropped (streams.buffer_ms): a busy machine shows that within ten minutes. Other tests
+		# ask that nothing is lost; this one looks for what is left behind.
+		expect_quietly "$transport" '.bad == 0 and .received * 10 >= .sent * 9'
 	done
 	lab exec client -- "$relay_probe" client --server "$TURN_HOST:$TURN_PORT" --peer "$PEER_HOST:5000" --user "$TURN_USER" \
 		--password "$TURN_PASS" --clients 20 --rate 100 >"$scratch/silent" 2>/dev/null < <(sleep 30) &
