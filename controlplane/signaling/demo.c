@@ -28,10 +28,8 @@ void signaling_demo(const struct http_request *request, struct http_response *re
 		http_response_text(response, 404, "there is no such page; begin at /demo/");
 		return;
 	}
-	if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD) {
-		http_response_not_allowed(response, "GET, HEAD");
+	if (!http_is_read(request, response))
 		return;
-	}
 	body = malloc(file->n_bytes + 1);
 	if (body == NULL) {
 		http_response_text(response, 503, "out of memory; try again");

@@ -63,6 +63,24 @@ void http_response_not_allowed(struct http_response *r, const char *allow)
 	http_response_add(r, "Allow", "%s", allow);
 }
 
+bool http_is_read(const struct http_request *request, struct http_response *r)
+{
+	static const char allow[] = "GET, HEAD, OPTIONS";
+
+	switch (request->method) {
+	case HTTP_METHOD_GET:
+	case HTTP_METHOD_HEAD:
+		return true;
+	case HTTP_METHOD_OPTIONS:
+		r->status = 200;
+		http_response_add(r, "Allow", "%s", allow);
+		return false;
+	default:
+		http_response_not_allowed(r, allow);
+		return false;
+	}
+}
+
 const char *http_response_header(const struct http_response *r, const char *name)
 {
 	for (unsigned i = 0; i < r->n_headers; i++)

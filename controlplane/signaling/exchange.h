@@ -56,6 +56,9 @@ void http_response_body(struct http_response *r, int status, const char *content
 			size_t body_bytes);
 // 405 with what is allowed instead (RFC 9110 §15.5.6).
 void http_response_not_allowed(struct http_response *r, const char *allow);
+// Whether a resource that can only be read is asked for, by GET or HEAD. If not, the response stands: OPTIONS
+// is told what is allowed (RFC 9110 §9.3.7), and every other method that it is not.
+bool http_is_read(const struct http_request *request, struct http_response *r);
 // The value of a header field, or NULL.
 const char *http_response_header(const struct http_response *r, const char *name);
 void http_response_reset(struct http_response *r);

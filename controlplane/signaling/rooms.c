@@ -72,16 +72,11 @@ void signaling_room(struct signaling *s, const struct http_request *request, con
 {
 	struct token_claims claims;
 
-	if (request->method == HTTP_METHOD_OPTIONS) {
-		response->status = 200;
-		http_response_add(response, "Allow", "GET, HEAD, OPTIONS");
-	} else if (request->method != HTTP_METHOD_GET && request->method != HTTP_METHOD_HEAD) {
-		http_response_not_allowed(response, "GET, HEAD, OPTIONS");
-	} else if (signaling_may(s, request, SFU_ROLE_WATCH, room, &claims, response)) {
-		if (session[0] == '\0' || is_watcher(s, session, room))
-			list(s, room, session, response);
-		else
-			http_response_text(response, 404,
-					   "nobody watches this room as that session");
-	}
+	if (!http_is_read(request, response) ||
+	    !signaling_may(s, request, SFU_ROLE_WATCH, room, &claims, response))
+		return;
+	if (session[0] == '\0' || is_watcher(s, session, room))
+		list(s, room, session, response);
+	else
+		http_response_text(response, 404, "nobody watches this room as that session");
 }

@@ -65,14 +65,6 @@ static void room_path(struct signaling *s, const struct http_request *request,
 			"the path must be /rooms/ROOM[/SESSION]; a room's name has " NAME_RULE);
 }
 
-static void health(const struct http_request *request, struct http_response *response)
-{
-	if (request->method == HTTP_METHOD_GET || request->method == HTTP_METHOD_HEAD)
-		http_response_text(response, 200, "ok");
-	else
-		http_response_not_allowed(response, "GET, HEAD");
-}
-
 static bool begins(const char *path, const char *prefix)
 {
 	return strncmp(path, prefix, strlen(prefix)) == 0;
@@ -92,7 +84,8 @@ void signaling_handle(struct signaling *s, const struct http_request *request,
 	} else if (begins(path, "/demo/")) {
 		signaling_demo(request, response);
 	} else if (strcmp(path, "/healthz") == 0) {
-		health(request, response);
+		if (http_is_read(request, response))
+			http_response_text(response, 200, "ok");
 	} else if (strcmp(path, "/") == 0 || strcmp(path, "/demo") == 0) {
 		http_response_text(response, 302, "the demo is at /demo/");
 		http_response_add(response, "Location", "/demo/");

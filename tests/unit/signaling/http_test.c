@@ -35,6 +35,21 @@ Test(http, health)
 	cr_expect_eq(rig_request("POST", "/healthz", "", "x")->status, 405);
 }
 
+Test(http, rfc9110_9_3_7_what_can_be_read_answers_options)
+{
+	static const char *const paths[] = { "/healthz", "/demo/", "/demo/watch", "/rooms/lobby" };
+
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct rig_answer *a = rig_request("OPTIONS", paths[i], "", "");
+
+		cr_expect_eq(a->status, 200, "%s", paths[i]);
+		rig_expect_field(a, "Allow", "GET, HEAD, OPTIONS");
+		a = rig_request("POST", paths[i], "", "x");
+		cr_expect_eq(a->status, 405, "%s", paths[i]);
+		rig_expect_field(a, "Allow", "GET, HEAD, OPTIONS");
+	}
+}
+
 Test(http, fetch_preflight)
 {
 	struct rig_answer *a = rig_request("OPTIONS", "/whip/lobby", PREFLIGHT, "");
