@@ -91,7 +91,7 @@ static struct dp_sfu_egress *open_as(struct dp_sfu_transmission *x, uint32_t idx
 	dp_sfu_egress_set_codec(x, e, SHM_SFU_CODEC_NONE);
 	// Once per subscription, not per packet.
 	if (s->kind == SHM_SFU_VIDEO && s->has_nack && s->rtx_ssrc != 0) {
-		e->sent = dp_sfu_block_take(x->sent_blocks);
+		e->sent = dp_block_pool_take(x->sent_blocks);
 		if (e->sent == NULL)
 			return NULL;
 		e->watcher->probe_egress = idx;
@@ -128,7 +128,7 @@ void dp_sfu_egress_close(struct dp_sfu_transmission *x, struct dp_sfu_egress *e)
 		e->watcher->probe_egress = 0;
 	x->active[e->active_at] = last;
 	x->egress[last].active_at = e->active_at;
-	dp_sfu_block_give(x->sent_blocks, e->sent);
+	dp_block_pool_give(x->sent_blocks, e->sent);
 	memset(e, 0, sizeof(*e));
 }
 

@@ -4,7 +4,7 @@
 #ifndef TP_DP_SFU_TRANSMISSION_H
 #define TP_DP_SFU_TRANSMISSION_H
 
-#include "dataplane/sfu/block_pool.h"
+#include "dataplane/block_pool.h"
 #include "dataplane/sfu/dependency.h"
 #include "dataplane/sfu/egress_header.h"
 #include "dataplane/sfu/rewrite.h"
@@ -19,7 +19,12 @@
 
 static_assert(DP_SFU_FRAME_MAX <= RTE_PKTMBUF_HEADROOM, "headers stand in the headroom");
 
-enum dp_sfu_job_kind { DP_SFU_JOB_MEDIA = 0, DP_SFU_JOB_RTX, DP_SFU_JOB_PADDING };
+enum dp_sfu_job_kind {
+	DP_SFU_JOB_MEDIA = 0,
+	DP_SFU_JOB_RTX,    // asked for by a NACK
+	DP_SFU_JOB_REPEAT, // the same, asked for by nobody: a probe's
+	DP_SFU_JOB_PADDING
+};
 
 // A packet for one watcher that is not encrypted yet.
 struct dp_sfu_job {
@@ -139,8 +144,8 @@ struct dp_sfu_transmission {
 	const struct shm_sfu_state_view *state;
 	struct dp_sfu_egress *egress;   // by subscription
 	struct dp_sfu_watcher *watcher; // by transport
-	struct dp_sfu_block_pool *sent_blocks;
-	struct dp_sfu_block_pool *history_blocks;
+	struct dp_block_pool *sent_blocks;
+	struct dp_block_pool *history_blocks;
 	struct dp_sfu_cache *cache;            // of sent packets, for NACKs
 	struct dp_sfu_wheel *wheel;            // of pacers
 	struct dp_sfu_dependency **dependency; // by track and layer, as ingress records

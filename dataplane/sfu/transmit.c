@@ -53,8 +53,8 @@ int dp_sfu_transmit_create(struct dp_worker *w)
 	x->clock = calloc(x->table->n_transports, sizeof(*x->clock));
 	x->active = calloc(x->table->n_subscriptions, sizeof(*x->active));
 	x->wheel = calloc(1, sizeof(*x->wheel));
-	x->sent_blocks = dp_sfu_block_pool_create(sizeof(struct dp_sfu_sent));
-	x->history_blocks = dp_sfu_block_pool_create(sizeof(struct dp_sfu_history));
+	x->sent_blocks = dp_block_pool_create(sizeof(struct dp_sfu_sent));
+	x->history_blocks = dp_block_pool_create(sizeof(struct dp_sfu_history));
 	// The other half is on its way through rings and pacers.
 	x->cache = dp_sfu_cache_create(x->table->n_tracks, sfu->media_mbufs / 2);
 	if (x->egress == NULL || x->watcher == NULL || x->clock == NULL || x->dependency == NULL ||
@@ -95,8 +95,8 @@ void dp_sfu_transmit_destroy(struct dp_worker *w)
 	if (x->n_stash > 0)
 		rte_pktmbuf_free_bulk(x->stash, x->n_stash);
 	dp_sfu_cache_destroy(x->cache);
-	dp_sfu_block_pool_destroy(x->sent_blocks);
-	dp_sfu_block_pool_destroy(x->history_blocks);
+	dp_block_pool_destroy(x->sent_blocks);
+	dp_block_pool_destroy(x->history_blocks);
 	free(x->wheel);
 	free(x->active);
 	free(x->clock);

@@ -106,7 +106,7 @@ static void adopt(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
 	wt->is_adopted = 1;
 	wt->probe_id = wt->state->probe_id;
 	if (wt->map.has_twcc && wt->map.id[SHM_SFU_EXT_TWCC] != 0)
-		wt->history = dp_sfu_block_take(x->history_blocks);
+		wt->history = dp_block_pool_take(x->history_blocks);
 }
 
 // Keys end when the table has another transport in the place of theirs.
@@ -174,6 +174,6 @@ void dp_sfu_watcher_close(struct dp_sfu_transmission *x, struct dp_sfu_watcher *
 
 	if (wt->pacer != NULL)
 		dp_sfu_pacer_close(x, wt);
-	dp_sfu_block_give(x->history_blocks, wt->history);
+	dp_block_pool_give(x->history_blocks, wt->history);
 	*wt = (struct dp_sfu_watcher){ .transport_idx = transport_idx };
 }

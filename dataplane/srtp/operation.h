@@ -15,7 +15,7 @@ struct dp_srtp_context {
 	void *key[SRTP_HALF_COUNT];
 	uint32_t profile;
 	uint64_t salt[SRTP_HALF_COUNT][2]; // the session salt as two words that an IV is made from
-	struct srtp_key_room *room;        // whose block this is, with the keys behind it
+	struct dp_block_pool *room;        // whose block this is, with the keys behind it
 } __attribute__((aligned(64)));
 static_assert(offsetof(struct dp_srtp_context, salt[SRTP_HALF_RTCP]) <= 64, "one line of RTP");
 

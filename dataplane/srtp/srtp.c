@@ -7,8 +7,8 @@
 
 #include <openssl/crypto.h>
 
+#include "dataplane/block_pool.h"
 #include "dataplane/contract/wire/bytes.h"
-#include "dataplane/srtp/key_room.h"
 #include "dataplane/srtp/operation.h"
 
 #define RTCP_MIN_BYTES 8 // header and sender's SSRC
@@ -21,7 +21,7 @@ static const struct srtp_engine *const engines[DP_SRTP_ENGINE_COUNT] = {
 };
 
 struct dp_srtp {
-	struct srtp_key_room *room;
+	struct dp_block_pool *room;
 	void *state[DP_SRTP_ENGINE_COUNT]; // NULL: not in use
 };
 
@@ -51,7 +51,7 @@ int dp_srtp_open(enum dp_srtp_engine engine, enum dp_srtp_isa isa, struct dp_srt
 	}
 	ret = -ENOMEM;
 	srtp->room =
-		srtp_key_room_create(sizeof(struct dp_srtp_context) + SRTP_HALF_COUNT * key_bytes);
+		dp_block_pool_create(sizeof(struct dp_srtp_context) + SRTP_HALF_COUNT * key_bytes);
 	if (srtp->room == NULL)
 		goto fail_close;
 	*out = srtp;
@@ -69,7 +69,7 @@ void dp_srtp_close(struct dp_srtp *srtp)
 		if (srtp->state[i] != NULL)
 			engines[i]->close(srtp->state[i]);
 	}
-	srtp_key_room_destroy(srtp->room);
+	dp_block_pool_destroy(srtp->room);
 	free(srtp);
 }
 
@@ -110,7 +110,7 @@ int dp_srtp_context_create(struct dp_srtp *srtp, uint32_t profile, const uint8_t
 	engine = engine_for(srtp, profile);
 	if (engine == DP_SRTP_ENGINE_AUTO)
 		return -ENOTSUP;
-	context = srtp_key_room_take(srtp->room);
+	context = dp_block_pool_take(srtp->room);
 	if (context == NULL)
 		return -ENOMEM;
 	context->room = srtp->room;
@@ -146,7 +146,7 @@ void dp_srtp_context_destroy(struct dp_srtp_context *context)
 		if (context->key[half] != NULL)
 			context->engine->key_destroy(context->key[half]);
 	}
-	srtp_key_room_give(context->room, context);
+	dp_block_pool_give(context->room, context);
 }
 
 const char *dp_srtp_context_engine(const struct dp_srtp_context *context)

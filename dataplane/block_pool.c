@@ -1,5 +1,5 @@
-// Blocks for keys. One thread; writes its own memory.
-#include "dataplane/srtp/key_room.h"
+// Blocks out of large pages. One thread; writes its own memory.
+#include "dataplane/block_pool.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,41 +33,41 @@ struct region {
 	uint8_t *at;
 };
 
-struct srtp_key_room {
+struct dp_block_pool {
 	size_t block_bytes;
 	size_t used_bytes; // of the newest region
 	struct region *regions;
 	struct free_block *free;
 };
 
-struct srtp_key_room *srtp_key_room_create(size_t block_bytes)
+struct dp_block_pool *dp_block_pool_create(size_t block_bytes)
 {
-	struct srtp_key_room *r = calloc(1, sizeof(*r));
+	struct dp_block_pool *p = calloc(1, sizeof(*p));
 
-	if (r == NULL)
+	if (p == NULL)
 		return NULL;
 	// An odd number of lines: the same line of all blocks does not fall into the same few sets of a cache.
-	r->block_bytes = ((block_bytes + LINE_BYTES - 1) / LINE_BYTES | 1) * LINE_BYTES;
-	r->used_bytes = REGION_BYTES;
-	return r;
+	p->block_bytes = ((block_bytes + LINE_BYTES - 1) / LINE_BYTES | 1) * LINE_BYTES;
+	p->used_bytes = REGION_BYTES;
+	return p;
 }
 
-void srtp_key_room_destroy(struct srtp_key_room *r)
+void dp_block_pool_destroy(struct dp_block_pool *p)
 {
-	if (r == NULL)
+	if (p == NULL)
 		return;
-	for (struct region *g = r->regions; g != NULL; g = r->regions) {
-		r->regions = g->next;
-		OPENSSL_cleanse(g->at, r->used_bytes); // older regions are full
-		r->used_bytes = REGION_BYTES;
+	for (struct region *g = p->regions; g != NULL; g = p->regions) {
+		p->regions = g->next;
+		OPENSSL_cleanse(g->at, p->used_bytes); // older regions are full
+		p->used_bytes = REGION_BYTES;
 		LEAKS_LOOK_AWAY(g->at, REGION_BYTES);
 		munmap(g->map, 2 * REGION_BYTES);
 		free(g);
 	}
-	free(r);
+	free(p);
 }
 
-static int region_add(struct srtp_key_room *r)
+static int region_add(struct dp_block_pool *p)
 {
 	struct region *g = calloc(1, sizeof(*g));
 
@@ -84,34 +84,34 @@ static int region_add(struct srtp_key_room *r)
 	madvise(g->at, REGION_BYTES, MADV_HUGEPAGE);
 	madvise(g->at, REGION_BYTES, MADV_DONTDUMP);
 	LEAKS_LOOK_AT(g->at, REGION_BYTES);
-	g->next = r->regions;
-	r->regions = g;
-	r->used_bytes = 0;
+	g->next = p->regions;
+	p->regions = g;
+	p->used_bytes = 0;
 	return 0;
 }
 
-void *srtp_key_room_take(struct srtp_key_room *r)
+void *dp_block_pool_take(struct dp_block_pool *p)
 {
-	struct free_block *b = r->free;
+	struct free_block *b = p->free;
 
 	if (b != NULL) {
-		r->free = b->next;
+		p->free = b->next;
 		b->next = NULL; // the rest was wiped
 		return b;
 	}
-	if (r->used_bytes + r->block_bytes > REGION_BYTES && region_add(r) < 0)
+	if (p->used_bytes + p->block_bytes > REGION_BYTES && region_add(p) < 0)
 		return NULL;
-	r->used_bytes += r->block_bytes;
-	return r->regions->at + r->used_bytes - r->block_bytes;
+	p->used_bytes += p->block_bytes;
+	return p->regions->at + p->used_bytes - p->block_bytes;
 }
 
-void srtp_key_room_give(struct srtp_key_room *r, void *block)
+void dp_block_pool_give(struct dp_block_pool *p, void *block)
 {
 	struct free_block *b = block;
 
 	if (b == NULL)
 		return;
-	OPENSSL_cleanse(block, r->block_bytes);
-	b->next = r->free;
-	r->free = b;
+	OPENSSL_cleanse(block, p->block_bytes);
+	b->next = p->free;
+	p->free = b;
 }
