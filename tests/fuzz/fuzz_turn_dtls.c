@@ -3,25 +3,16 @@
 // in; messages come from associations only that shook hands; every association has one stream; nothing is left in the end.
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/x509.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "controlplane/turn/dtls/dtls.h"
+#include "tests/dtls/peer.h"
 #include "tests/fuzz/fuzz.h"
 
 #define N_CLIENTS   4
 #define STREAMS_MAX 3 // fewer than there are clients
 #define OPS_MAX     64
 #define NS_PER_S    1000000000ull
-
-struct client {
-	SSL_CTX *context;
-	SSL *ssl;
-	int fd;
-	int wire_fd;
-	bool is_connected;
-};
 
 static struct table_writer tables;
 static struct shm_rings *rings;
@@ -77,29 +68,12 @@ void turn_streams_receive(struct turn_stream *s, const uint8_t *bytes, size_t n_
 
 // ---- the server
 
-static SSL_CTX *server_context(void)
-{
-	SSL_CTX *context = SSL_CTX_new(DTLS_server_method());
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *c = X509_new();
-
-	X509_gmtime_adj(X509_getm_notBefore(c), 0);
-	X509_gmtime_adj(X509_getm_notAfter(c), 86400);
-	X509_set_pubkey(c, key);
-	FUZZ_ASSERT(X509_sign(c, key, EVP_sha256()) != 0);
-	FUZZ_ASSERT(SSL_CTX_use_certificate(context, c) == 1);
-	FUZZ_ASSERT(SSL_CTX_use_PrivateKey(context, key) == 1);
-	X509_free(c);
-	EVP_PKEY_free(key);
-	return context;
-}
-
 static void start(void)
 {
 	static SSL_CTX *context;
 
 	if (context == NULL) {
-		context = server_context();
+		context = dtls_peer_context(DTLS_server_method());
 		rings = aligned_alloc(64, shm_rings_offset(1, SHM_RING_PUNT));
 		FUZZ_ASSERT(rings != NULL);
 		memset(rings, 0, shm_rings_offset(1, SHM_RING_PUNT));
@@ -114,35 +88,20 @@ static void start(void)
 	n_messages = 0;
 }
 
-static void client_open(struct client *c)
+static void client_open(struct dtls_peer *c)
 {
 	static SSL_CTX *context;
-	uint8_t nowhere[32] = { 0 };
-	int fds[2];
-	BIO *bio;
 
 	if (context == NULL)
 		context = SSL_CTX_new(DTLS_client_method());
-	FUZZ_ASSERT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds) == 0);
-	c->fd = fds[0];
-	c->wire_fd = fds[1];
-	c->ssl = SSL_new(context);
-	bio = BIO_new_dgram(c->fd, BIO_NOCLOSE);
-	BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, nowhere);
-	SSL_set_bio(c->ssl, bio, bio);
-	SSL_set_options(c->ssl, SSL_OP_NO_QUERY_MTU);
-	SSL_set_mtu(c->ssl, 1200);
+	dtls_peer_open(c, context, 1200);
 	SSL_set_connect_state(c->ssl);
 }
 
-static void client_close(struct client *c)
+static void client_close(struct dtls_peer *c)
 {
-	if (c->ssl == NULL)
-		return;
-	SSL_free(c->ssl);
-	close(c->fd);
-	close(c->wire_fd);
-	memset(c, 0, sizeof(*c));
+	if (c->ssl != NULL)
+		dtls_peer_close(c);
 }
 
 static void give(uint32_t client, const uint8_t *bytes, size_t n_bytes)
@@ -166,7 +125,7 @@ static void give(uint32_t client, const uint8_t *bytes, size_t n_bytes)
 }
 
 // What the worker sends: to the clients, or to nobody where there is none.
-static void carry_out(struct client *clients)
+static void carry_out(struct dtls_peer *clients)
 {
 	struct shm_ring *ring = table_writer_ring(&tables, 0, SHM_RING_INJECT);
 	const struct shm_datagram *d;
@@ -184,9 +143,9 @@ static void carry_out(struct client *clients)
 }
 
 // Lets a client go on, and gives its datagrams with one byte of each changed.
-static void advance(struct client *clients, uint32_t client, uint16_t at, uint8_t change)
+static void advance(struct dtls_peer *clients, uint32_t client, uint16_t at, uint8_t change)
 {
-	struct client *c = &clients[client];
+	struct dtls_peer *c = &clients[client];
 	uint8_t bytes[SHM_DATAGRAM_BYTES_MAX];
 	ssize_t n;
 
@@ -208,7 +167,7 @@ static void advance(struct client *clients, uint32_t client, uint16_t at, uint8_
 
 static void fuzz_one(const uint8_t *data, size_t n)
 {
-	struct client clients[N_CLIENTS] = { 0 };
+	struct dtls_peer clients[N_CLIENTS] = { 0 };
 	const uint8_t *end = data + n;
 
 	start();

@@ -147,7 +147,7 @@ Test(dtls, rfc8827_6_5_peer_without_a_certificate)
 {
 	dtls_rig_open(&rig, DTLS_ROLE_SERVER, ALL);
 	dtls_rig_session(&rig, NULL, 0);
-	SSL_certs_clear(rig.peer);
+	SSL_certs_clear(rig.peer.ssl);
 	cr_assert_not(dtls_rig_handshake(&rig, 2000));
 	cr_assert_eq(rig.n_keys, 0);
 	cr_assert_eq(rig.closed, DTLS_CLOSE_HANDSHAKE);
@@ -158,9 +158,9 @@ Test(dtls, rfc8996_older_versions_are_refused)
 {
 	dtls_rig_open(&rig, DTLS_ROLE_SERVER, ALL);
 	dtls_rig_session(&rig, NULL, 0);
-	SSL_set_security_level(rig.peer, 0);
-	SSL_set_min_proto_version(rig.peer, DTLS1_VERSION);
-	SSL_set_max_proto_version(rig.peer, DTLS1_VERSION);
+	SSL_set_security_level(rig.peer.ssl, 0);
+	SSL_set_min_proto_version(rig.peer.ssl, DTLS1_VERSION);
+	SSL_set_max_proto_version(rig.peer.ssl, DTLS1_VERSION);
 	cr_assert_not(dtls_rig_handshake(&rig, 2000));
 	cr_assert_eq(rig.n_keys, 0);
 	dtls_rig_close(&rig);
@@ -177,8 +177,8 @@ static void long_client_hello(long mtu_bytes)
 	}
 	dtls_rig_open(&rig, DTLS_ROLE_SERVER, ALL);
 	dtls_rig_session(&rig, NULL, 0);
-	cr_assert_eq(SSL_set_alpn_protos(rig.peer, protocols, sizeof(protocols)), 0);
-	SSL_set_mtu(rig.peer, mtu_bytes);
+	cr_assert_eq(SSL_set_alpn_protos(rig.peer.ssl, protocols, sizeof(protocols)), 0);
+	SSL_set_mtu(rig.peer.ssl, mtu_bytes);
 }
 
 Test(dtls, rfc6347_4_2_3_fragmented_client_hello)
@@ -201,8 +201,8 @@ Test(dtls, rfc6347_4_2_1_nothing_before_the_cookie)
 
 	dtls_rig_open(&rig, DTLS_ROLE_SERVER, ALL);
 	dtls_rig_session(&rig, NULL, 0);
-	SSL_do_handshake(rig.peer);
-	n = read(rig.wire_fd, bytes, sizeof(bytes));
+	SSL_do_handshake(rig.peer.ssl);
+	n = read(rig.peer.wire_fd, bytes, sizeof(bytes));
 	cr_assert_gt(n, 0);
 	dtls_session_receive(rig.session, bytes, (size_t)n);
 	// One HelloVerifyRequest (handshake type 3), shorter than what it answers, and no timer for it.
@@ -213,16 +213,16 @@ Test(dtls, rfc6347_4_2_1_nothing_before_the_cookie)
 	cr_assert_eq(dtls_context_counters(rig.context)->n_cookies, 1);
 	// A wrong cookie is as if it had never come; the right one still serves.
 	rig.to_peer[0].bytes[rig.to_peer[0].n_bytes - 1] ^= 1;
-	cr_assert_gt(write(rig.wire_fd, rig.to_peer[0].bytes, rig.to_peer[0].n_bytes), 0);
+	cr_assert_gt(write(rig.peer.wire_fd, rig.to_peer[0].bytes, rig.to_peer[0].n_bytes), 0);
 	rig.n_to_peer = 0;
-	SSL_do_handshake(rig.peer);
-	n = read(rig.wire_fd, bytes, sizeof(bytes));
+	SSL_do_handshake(rig.peer.ssl);
+	n = read(rig.peer.wire_fd, bytes, sizeof(bytes));
 	cr_assert_gt(n, 0);
 	dtls_session_receive(rig.session, bytes, (size_t)n);
 	cr_assert_eq(rig.n_to_peer, 0);
 	cr_assert_eq(rig.n_closed, 0);
 	cr_assert_eq(dtls_context_counters(rig.context)->n_cookies_refused, 1);
-	SSL_clear(rig.peer);
+	SSL_clear(rig.peer.ssl);
 	cr_assert(dtls_rig_handshake(&rig, 2000));
 	dtls_rig_close(&rig);
 }

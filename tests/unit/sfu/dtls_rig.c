@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
-#include <openssl/x509.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -69,46 +67,20 @@ static unsigned int peer_timer_us(SSL *ssl, unsigned int last_us)
 	return last_us == 0 ? 100000 : last_us * 2;
 }
 
-static void make_certificate(SSL_CTX *ssl)
-{
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *c = X509_new();
-
-	X509_gmtime_adj(X509_getm_notBefore(c), 0);
-	X509_gmtime_adj(X509_getm_notAfter(c), 86400);
-	X509_set_pubkey(c, key);
-	cr_assert_neq(X509_sign(c, key, EVP_sha256()), 0);
-	cr_assert_eq(SSL_CTX_use_certificate(ssl, c), 1);
-	cr_assert_eq(SSL_CTX_use_PrivateKey(ssl, key), 1);
-	X509_free(c);
-	EVP_PKEY_free(key);
-}
-
 static void peer_open(struct dtls_rig *rig, const char *profiles)
 {
-	uint8_t nowhere[32] = { 0 };
-	int fds[2];
-	BIO *bio;
+	SSL_CTX *context = dtls_peer_context(DTLS_method());
 
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
-	rig->peer_fd = fds[0];
-	rig->wire_fd = fds[1];
-	rig->peer_context = SSL_CTX_new(DTLS_method());
-	make_certificate(rig->peer_context);
-	SSL_CTX_set_verify(rig->peer_context, SSL_VERIFY_PEER, any_certificate);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, any_certificate);
 	if (profiles != NULL)
-		cr_assert_eq(SSL_CTX_set_tlsext_use_srtp(rig->peer_context, profiles), 0);
-	rig->peer = SSL_new(rig->peer_context);
-	bio = BIO_new_dgram(rig->peer_fd, BIO_NOCLOSE);
-	BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, nowhere);
-	SSL_set_bio(rig->peer, bio, bio);
-	SSL_set_options(rig->peer, SSL_OP_NO_QUERY_MTU);
-	SSL_set_mtu(rig->peer, 1200);
-	DTLS_set_timer_cb(rig->peer, peer_timer_us);
+		cr_assert_eq(SSL_CTX_set_tlsext_use_srtp(context, profiles), 0);
+	dtls_peer_open(&rig->peer, context, 1200);
+	SSL_CTX_free(context);
+	DTLS_set_timer_cb(rig->peer.ssl, peer_timer_us);
 	if (rig->role == DTLS_ROLE_SERVER)
-		SSL_set_connect_state(rig->peer);
+		SSL_set_connect_state(rig->peer.ssl);
 	else
-		SSL_set_accept_state(rig->peer);
+		SSL_set_accept_state(rig->peer.ssl);
 }
 
 void dtls_rig_open(struct dtls_rig *rig, enum dtls_role role, const char *profiles)
@@ -127,10 +99,7 @@ void dtls_rig_close(struct dtls_rig *rig)
 
 	dtls_session_free(rig->session);
 	dtls_context_free(rig->context);
-	SSL_free(rig->peer);
-	SSL_CTX_free(rig->peer_context);
-	close(rig->peer_fd);
-	close(rig->wire_fd);
+	dtls_peer_close(&rig->peer);
 	snprintf(path, sizeof(path), "%s/dtls.pem", rig->state_dir);
 	unlink(path);
 	rmdir(rig->state_dir);
@@ -143,7 +112,8 @@ struct sdp_fingerprint dtls_rig_fingerprint(struct dtls_rig *rig, enum sdp_hash 
 	struct sdp_fingerprint f = { .hash = hash };
 	unsigned int n_bytes;
 
-	X509_digest(SSL_CTX_get0_certificate(rig->peer_context), digests[hash], f.bytes, &n_bytes);
+	X509_digest(SSL_CTX_get0_certificate(SSL_get_SSL_CTX(rig->peer.ssl)), digests[hash],
+		    f.bytes, &n_bytes);
 	f.n_bytes = (uint8_t)n_bytes;
 	return f;
 }
@@ -167,16 +137,16 @@ static void peer_advance(struct dtls_rig *rig)
 	int ret;
 
 	ERR_clear_error();
-	if (!rig->is_peer_connected) {
-		ret = SSL_do_handshake(rig->peer);
-		rig->is_peer_connected = ret == 1;
+	if (!rig->peer.is_connected) {
+		ret = SSL_do_handshake(rig->peer.ssl);
+		rig->peer.is_connected = ret == 1;
 	} else {
-		ret = SSL_read(rig->peer, rig->peer_data + rig->n_peer_data_bytes,
+		ret = SSL_read(rig->peer.ssl, rig->peer_data + rig->n_peer_data_bytes,
 			       (int)sizeof(rig->peer_data) - rig->n_peer_data_bytes);
 		if (ret > 0)
 			rig->n_peer_data_bytes += ret;
 	}
-	if (ret <= 0 && SSL_get_error(rig->peer, ret) == SSL_ERROR_SSL)
+	if (ret <= 0 && SSL_get_error(rig->peer.ssl, ret) == SSL_ERROR_SSL)
 		rig->has_peer_failed = true;
 	ERR_clear_error();
 }
@@ -199,12 +169,12 @@ static bool carry_once(struct dtls_rig *rig)
 
 	for (uint32_t i = 0; i < rig->n_to_peer; i++)
 		for (uint32_t copies = n_copies(rig); copies > 0; copies--)
-			cr_assert_eq(
-				write(rig->wire_fd, rig->to_peer[i].bytes, rig->to_peer[i].n_bytes),
-				(ssize_t)rig->to_peer[i].n_bytes);
+			cr_assert_eq(write(rig->peer.wire_fd, rig->to_peer[i].bytes,
+					   rig->to_peer[i].n_bytes),
+				     (ssize_t)rig->to_peer[i].n_bytes);
 	rig->n_to_peer = 0;
 	peer_advance(rig);
-	while ((n = read(rig->wire_fd, bytes, sizeof(bytes))) > 0) {
+	while ((n = read(rig->peer.wire_fd, bytes, sizeof(bytes))) > 0) {
 		was_busy = true;
 		rig->n_from_peer++;
 		for (uint32_t copies = n_copies(rig); copies > 0; copies--)
@@ -226,14 +196,14 @@ bool dtls_rig_handshake(struct dtls_rig *rig, uint32_t budget_ms)
 	cr_assert_eq(dtls_session_start(rig->session), 0);
 	while (now_ms() < deadline_ms) {
 		dtls_rig_carry(rig);
-		if (rig->is_peer_connected && dtls_session_is_connected(rig->session))
+		if (rig->peer.is_connected && dtls_session_is_connected(rig->session))
 			return true;
 		if (rig->has_peer_failed || rig->n_closed > 0)
 			return false;
 		poll(NULL, 0, 5);
 		if (dtls_session_timeout_ms(rig->session) == 0)
 			dtls_session_timer(rig->session);
-		DTLSv1_handle_timeout(rig->peer);
+		DTLSv1_handle_timeout(rig->peer.ssl);
 	}
 	return false;
 }
@@ -241,7 +211,7 @@ bool dtls_rig_handshake(struct dtls_rig *rig, uint32_t budget_ms)
 void dtls_rig_keys_agree(struct dtls_rig *rig)
 {
 	const struct dp_srtp_profile_info *info = dp_srtp_profile_info(rig->keys.profile);
-	SRTP_PROTECTION_PROFILE *agreed = SSL_get_selected_srtp_profile(rig->peer);
+	SRTP_PROTECTION_PROFILE *agreed = SSL_get_selected_srtp_profile(rig->peer.ssl);
 	uint8_t m[2 * (DP_SRTP_KEY_BYTES_MAX + DP_SRTP_SALT_BYTES_MAX)];
 	bool is_client = rig->role == DTLS_ROLE_CLIENT;
 	size_t key_bytes;
@@ -252,7 +222,7 @@ void dtls_rig_keys_agree(struct dtls_rig *rig)
 	cr_assert_eq(agreed->id, info->dtls_id);
 	key_bytes = info->key_bytes;
 	salt_bytes = info->salt_bytes;
-	cr_assert_eq(SSL_export_keying_material(rig->peer, m, 2 * (key_bytes + salt_bytes),
+	cr_assert_eq(SSL_export_keying_material(rig->peer.ssl, m, 2 * (key_bytes + salt_bytes),
 						"EXTRACTOR-dtls_srtp", 19, NULL, 0, 0),
 		     1);
 	// RFC 5764 §4.2: client key, server key, client salt, server salt.

@@ -1,12 +1,11 @@
-// A session of ours against an OpenSSL endpoint that shares no code with it: the peer has a datagram socket
-// BIO on a socket pair, and the rig carries, drops or repeats the datagrams in between.
+// A session of ours against an OpenSSL endpoint: the rig carries, drops or repeats the datagrams in between.
 #ifndef TP_TESTS_DTLS_RIG_H
 #define TP_TESTS_DTLS_RIG_H
 
 #include <criterion/criterion.h>
-#include <openssl/ssl.h>
 
 #include "controlplane/sfu/dtls.h"
+#include "tests/dtls/peer.h"
 
 #define RIG_DATAGRAM_BYTES_MAX 4096
 #define RIG_QUEUE_MAX          256
@@ -22,11 +21,7 @@ struct dtls_rig {
 	struct dtls_session *session;
 	enum dtls_role role; // ours
 
-	SSL_CTX *peer_context;
-	SSL *peer;
-	int peer_fd;
-	int wire_fd; // the rig's end of the pair
-	bool is_peer_connected;
+	struct dtls_peer peer;
 	bool has_peer_failed;
 	uint8_t peer_data[4096];
 	int n_peer_data_bytes;

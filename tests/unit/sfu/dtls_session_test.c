@@ -81,7 +81,7 @@ Test(dtls_session, rfc6347_4_1_2_6_repeated_datagrams)
 		cr_assert(dtls_rig_handshake(&rig, 3000));
 		cr_assert_eq(rig.n_keys, 1);
 		// A record counts once, however often it comes.
-		cr_assert_gt(SSL_write(rig.peer, "once", 4), 0);
+		cr_assert_gt(SSL_write(rig.peer.ssl, "once", 4), 0);
 		dtls_rig_carry(&rig);
 		cr_assert_eq(rig.n_data_bytes, 4);
 		dtls_rig_close(&rig);
@@ -120,7 +120,7 @@ Test(dtls_session, application_data_both_ways)
 		dtls_rig_carry(&rig);
 		cr_assert_eq(rig.n_peer_data_bytes, 5);
 		cr_assert_eq(memcmp(rig.peer_data, "hello", 5), 0);
-		cr_assert_eq(SSL_write(rig.peer, "world!", 6), 6);
+		cr_assert_eq(SSL_write(rig.peer.ssl, "world!", 6), 6);
 		dtls_rig_carry(&rig);
 		cr_assert_eq(rig.n_data_bytes, 6);
 		cr_assert_eq(memcmp(rig.data, "world!", 6), 0);
@@ -145,12 +145,12 @@ Test(dtls_session, no_data_before_the_handshake)
 Test(dtls_session, rfc5246_7_2_1_close_notify_of_the_peer)
 {
 	connect_as(DTLS_ROLE_SERVER);
-	SSL_shutdown(rig.peer);
+	SSL_shutdown(rig.peer.ssl);
 	dtls_rig_carry(&rig);
 	cr_assert_eq(rig.n_closed, 1);
 	cr_assert_eq(rig.closed, DTLS_CLOSE_BY_PEER);
 	// Answered with ours.
-	cr_assert(SSL_get_shutdown(rig.peer) & SSL_RECEIVED_SHUTDOWN);
+	cr_assert(SSL_get_shutdown(rig.peer.ssl) & SSL_RECEIVED_SHUTDOWN);
 	cr_assert_eq(dtls_session_send(rig.session, (const uint8_t *)"x", 1), -ENOTCONN);
 	cr_assert_not(dtls_session_is_connected(rig.session));
 	dtls_rig_close(&rig);
@@ -164,18 +164,18 @@ Test(dtls_session, rfc5246_7_2_1_close_notify_of_ours)
 	cr_assert_eq(rig.n_closed, 1);
 	cr_assert_eq(rig.closed, DTLS_CLOSE_BY_US);
 	dtls_rig_carry(&rig);
-	cr_assert(SSL_get_shutdown(rig.peer) & SSL_RECEIVED_SHUTDOWN);
+	cr_assert(SSL_get_shutdown(rig.peer.ssl) & SSL_RECEIVED_SHUTDOWN);
 	dtls_rig_close(&rig);
 }
 
 Test(dtls_session, renegotiation_is_refused)
 {
 	connect_as(DTLS_ROLE_SERVER);
-	SSL_renegotiate(rig.peer);
-	rig.is_peer_connected = false;
+	SSL_renegotiate(rig.peer.ssl);
+	rig.peer.is_connected = false;
 	for (int i = 0; i < 3; i++)
 		dtls_rig_carry(&rig);
-	cr_assert_not(rig.is_peer_connected);
+	cr_assert_not(rig.peer.is_connected);
 	cr_assert_eq(rig.n_keys, 1);
 	dtls_rig_close(&rig);
 }
@@ -220,7 +220,7 @@ Test(dtls_session, rfc6347_4_1_2_7_garbage_is_ignored)
 		throw_garbage(3);
 		cr_assert_eq(rig.n_closed, 0);
 		cr_assert_eq(rig.n_data_bytes, 0);
-		cr_assert_eq(SSL_write(rig.peer, "still", 5), 5);
+		cr_assert_eq(SSL_write(rig.peer.ssl, "still", 5), 5);
 		dtls_rig_carry(&rig);
 		cr_assert_eq(rig.n_data_bytes, 5);
 		dtls_rig_close(&rig);
@@ -233,8 +233,8 @@ Test(dtls_session, rfc6347_4_1_2_7_truncated_and_altered_records_are_ignored)
 	ssize_t n;
 
 	connect_as(DTLS_ROLE_SERVER);
-	cr_assert_eq(SSL_write(rig.peer, "intact", 6), 6);
-	n = read(rig.wire_fd, bytes, sizeof(bytes));
+	cr_assert_eq(SSL_write(rig.peer.ssl, "intact", 6), 6);
+	n = read(rig.peer.wire_fd, bytes, sizeof(bytes));
 	cr_assert_gt(n, 0);
 	for (ssize_t i = 0; i < n; i++) {
 		dtls_session_receive(rig.session, bytes, (size_t)i);
@@ -259,9 +259,9 @@ Test(dtls_session, records_without_an_association_are_ignored)
 	connect_as(DTLS_ROLE_SERVER);
 	old = rig.session;
 	dtls_rig_session(&rig, NULL, 0);
-	cr_assert_eq(SSL_write(rig.peer, "hello?", 6), 6);
-	SSL_shutdown(rig.peer);
-	while ((n = read(rig.wire_fd, bytes, sizeof(bytes))) > 0)
+	cr_assert_eq(SSL_write(rig.peer.ssl, "hello?", 6), 6);
+	SSL_shutdown(rig.peer.ssl);
+	while ((n = read(rig.peer.wire_fd, bytes, sizeof(bytes))) > 0)
 		dtls_session_receive(rig.session, bytes, (size_t)n);
 	cr_assert_eq(dtls_context_counters(rig.context)->n_ignored, 2);
 	cr_assert_eq(rig.n_closed, 0);

@@ -5,12 +5,10 @@
 
 #include <malloc.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "controlplane/turn/dtls/dtls.h"
+#include "tests/dtls/peer.h"
 #include "tests/unit/controlplane/turn_rig.h"
 
 #define CLIENT  "192.0.2.1:4000"
@@ -22,14 +20,9 @@ struct dtls_rig {
 	struct turn_dtls *dtls;
 };
 
-// A client, with a datagram socket pair between it and the test.
 struct peer {
+	struct dtls_peer end;
 	struct ip_endpoint endpoint;
-	SSL_CTX *context;
-	SSL *ssl;
-	int fd;
-	int wire_fd;
-	bool is_connected;
 	uint32_t n_to_server;
 	uint32_t n_to_client;
 	uint32_t lose_to_server; // that datagram, counted from 1; 0 = none
@@ -37,23 +30,6 @@ struct peer {
 	size_t sent_bytes;
 	size_t received_bytes;
 };
-
-static SSL_CTX *server_context(void)
-{
-	SSL_CTX *context = SSL_CTX_new(DTLS_server_method());
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *c = X509_new();
-
-	X509_gmtime_adj(X509_getm_notBefore(c), 0);
-	X509_gmtime_adj(X509_getm_notAfter(c), 86400);
-	X509_set_pubkey(c, key);
-	cr_assert_neq(X509_sign(c, key, EVP_sha256()), 0);
-	cr_assert_eq(SSL_CTX_use_certificate(context, c), 1);
-	cr_assert_eq(SSL_CTX_use_PrivateKey(context, key), 1);
-	X509_free(c);
-	EVP_PKEY_free(key);
-	return context;
-}
 
 static void open_rig(struct dtls_rig *r)
 {
@@ -66,7 +42,8 @@ static void open_rig(struct dtls_rig *r)
 	cr_assert_eq(turn_streams_new(config, NULL, &r->rig.engine.tables, r->rig.engine.turn,
 				      &r->streams),
 		     0);
-	cr_assert_eq(turn_dtls_new(server_context(), &r->rig.engine.tables, r->streams, &r->dtls),
+	cr_assert_eq(turn_dtls_new(dtls_peer_context(DTLS_server_method()), &r->rig.engine.tables,
+				   r->streams, &r->dtls),
 		     0);
 }
 
@@ -85,32 +62,19 @@ static unsigned int quick_timer_us(SSL *ssl, unsigned int last_us)
 
 static void peer_open(struct peer *p, const char *endpoint, long mtu)
 {
-	uint8_t nowhere[32] = { 0 };
-	int fds[2];
-	BIO *bio;
+	SSL_CTX *context = SSL_CTX_new(DTLS_client_method());
 
 	memset(p, 0, sizeof(*p));
 	p->endpoint = rig_endpoint(endpoint);
-	cr_assert_eq(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, fds), 0);
-	p->fd = fds[0];
-	p->wire_fd = fds[1];
-	p->context = SSL_CTX_new(DTLS_client_method());
-	p->ssl = SSL_new(p->context);
-	bio = BIO_new_dgram(p->fd, BIO_NOCLOSE);
-	BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, nowhere);
-	SSL_set_bio(p->ssl, bio, bio);
-	SSL_set_options(p->ssl, SSL_OP_NO_QUERY_MTU);
-	SSL_set_mtu(p->ssl, mtu);
-	DTLS_set_timer_cb(p->ssl, quick_timer_us);
-	SSL_set_connect_state(p->ssl);
+	dtls_peer_open(&p->end, context, mtu);
+	SSL_CTX_free(context);
+	DTLS_set_timer_cb(p->end.ssl, quick_timer_us);
+	SSL_set_connect_state(p->end.ssl);
 }
 
 static void peer_close(struct peer *p)
 {
-	SSL_free(p->ssl);
-	SSL_CTX_free(p->context);
-	close(p->fd);
-	close(p->wire_fd);
+	dtls_peer_close(&p->end);
 }
 
 static void give(struct dtls_rig *r, const struct ip_endpoint *client, const uint8_t *bytes,
@@ -161,12 +125,12 @@ static void carry(struct dtls_rig *r, struct peer *p)
 	ssize_t n;
 	size_t got;
 
-	if (!p->is_connected) {
+	if (!p->end.is_connected) {
 		ERR_clear_error();
-		p->is_connected = SSL_do_handshake(p->ssl) == 1;
-		DTLSv1_handle_timeout(p->ssl);
+		p->end.is_connected = SSL_do_handshake(p->end.ssl) == 1;
+		DTLSv1_handle_timeout(p->end.ssl);
 	}
-	while ((n = read(p->wire_fd, bytes, sizeof(bytes))) > 0) {
+	while ((n = read(p->end.wire_fd, bytes, sizeof(bytes))) > 0) {
 		p->sent_bytes += (size_t)n;
 		if (++p->n_to_server != p->lose_to_server)
 			give(r, &p->endpoint, bytes, (size_t)n);
@@ -175,7 +139,7 @@ static void carry(struct dtls_rig *r, struct peer *p)
 		cr_assert(ip_endpoint_equal(&to, &p->endpoint));
 		p->received_bytes += got;
 		if (++p->n_to_client != p->lose_to_client)
-			cr_assert_eq(write(p->wire_fd, bytes, got), (ssize_t)got);
+			cr_assert_eq(write(p->end.wire_fd, bytes, got), (ssize_t)got);
 	}
 }
 
@@ -183,7 +147,7 @@ static bool shake_hands(struct dtls_rig *r, struct peer *p)
 {
 	for (uint32_t i = 0; i < 400; i++) {
 		carry(r, p);
-		if (p->is_connected)
+		if (p->end.is_connected)
 			return true;
 		usleep(5000);
 		turn_dtls_tick(r->dtls, r->rig.now_ns);
@@ -195,9 +159,9 @@ static bool shake_hands(struct dtls_rig *r, struct peer *p)
 static int ask(struct dtls_rig *r, struct peer *p, const void *question, size_t n_bytes,
 	       uint8_t answer[2048])
 {
-	cr_assert_eq(SSL_write(p->ssl, question, (int)n_bytes), (int)n_bytes);
+	cr_assert_eq(SSL_write(p->end.ssl, question, (int)n_bytes), (int)n_bytes);
 	carry(r, p);
-	return SSL_read(p->ssl, answer, 2048);
+	return SSL_read(p->end.ssl, answer, 2048);
 }
 
 static size_t binding_request(uint8_t out[64])
