@@ -118,11 +118,13 @@ static void again(void *arg, const struct turn_request *in)
 		*(uint32_t *)arg += 1;
 }
 
-static void hand_in(struct rig_client *c, uint32_t *n_answers)
+// An Allocate request of a user of the store, from there, that can be answered later.
+static void hand_in(const char *endpoint, uint32_t *n_answers)
 {
+	struct rig_client c = rig_client(endpoint, "gorst", "hero");
 	struct rig_request q;
 	struct turn_request in = {
-		.client = c->endpoint,
+		.client = c.endpoint,
 		.local_port_be = __builtin_bswap16(3478),
 		.again = again,
 		.again_arg = n_answers,
@@ -131,21 +133,20 @@ static void hand_in(struct rig_client *c, uint32_t *n_answers)
 	};
 	uint8_t answer[TURN_ANSWER_BYTES_MAX];
 
-	rig_begin(&q, c, TURN_ALLOCATE_REQUEST);
+	rig_begin(&q, &c, TURN_ALLOCATE_REQUEST);
 	rig_add_u32(&q, TURN_ATTR_REQUESTED_TRANSPORT, 17u << 24);
-	in.len_bytes = rig_sign(&r, c, &q, false);
+	in.len_bytes = rig_sign(&r, &c, &q, false);
 	in.bytes = q.bytes;
 	cr_assert_eq(turn_server_handle(r.engine.turn, &in, answer, sizeof(answer)), 0);
 }
 
 Test(realms, a_waiting_request_is_answered_once_the_store_has)
 {
-	struct rig_client c = rig_client("192.0.2.10:5000", "gorst", "hero");
 	uint32_t n_answers = 0;
 
 	n_again = 0;
 	fake.result = TURN_STORE_WAIT;
-	hand_in(&c, &n_answers);
+	hand_in("192.0.2.10:5000", &n_answers);
 	turn_server_retry(r.engine.turn, r.now_ns, r.wall_ns); // nothing new: it waits on
 	cr_expect_eq(n_again, 1);
 	cr_expect_eq(n_answers, 0);
@@ -160,16 +161,13 @@ Test(realms, a_waiting_request_is_answered_once_the_store_has)
 Test(realms, waiting_requests_are_bounded_in_number_and_time)
 {
 	uint32_t n_answers = 0;
+	char endpoint[64];
 
 	n_again = 0;
 	fake.result = TURN_STORE_WAIT;
 	for (int i = 0; i < 300; i++) {
-		char endpoint[32];
-		struct rig_client c;
-
 		snprintf(endpoint, sizeof(endpoint), "192.0.2.%d:%d", i % 100, 5000 + i);
-		c = rig_client(endpoint, "gorst", "hero");
-		hand_in(&c, &n_answers);
+		hand_in(endpoint, &n_answers);
 	}
 	turn_server_retry(r.engine.turn, r.now_ns, r.wall_ns);
 	cr_expect_eq(n_again, 256);
@@ -182,26 +180,19 @@ Test(realms, waiting_requests_are_bounded_in_number_and_time)
 Test(realms, waiting_requests_of_one_source_leave_room_to_others)
 {
 	uint32_t n_answers = 0;
+	char endpoint[64];
 
 	n_again = 0;
 	fake.result = TURN_STORE_WAIT;
 	for (int i = 0; i < 300; i++) {
-		char endpoint[64];
-		struct rig_client c;
-
 		// One IPv4 address, and one /64.
 		snprintf(endpoint, sizeof(endpoint),
 			 i % 2 == 0 ? "192.0.2.10:%d" : "[2001:db8::%x]:5000", 5000 + i);
-		c = rig_client(endpoint, "gorst", "hero");
-		hand_in(&c, &n_answers);
+		hand_in(endpoint, &n_answers);
 	}
 	for (int i = 0; i < 3; i++) {
-		char endpoint[32];
-		struct rig_client c;
-
 		snprintf(endpoint, sizeof(endpoint), "192.0.2.%d:5000", 11 + i);
-		c = rig_client(endpoint, "gorst", "hero");
-		hand_in(&c, &n_answers);
+		hand_in(endpoint, &n_answers);
 	}
 	turn_server_retry(r.engine.turn, r.now_ns, r.wall_ns);
 	cr_expect_eq(n_again, 16 + 16 + 3);
