@@ -3,18 +3,18 @@
 
 #include <errno.h>
 
-// "<pt> rest": takes the number off. The codec is NULL where the m= line does not list it.
+// "<pt> rest": takes the number off. The codec is NULL where the m= line does not list it, and where it is refused.
 static int take_payload_type(struct sdp_parser *p, struct sdp_text *value, struct sdp_codec **codec)
 {
 	struct sdp_text word = sdp_text_cut(value, ' ');
 	uint64_t pt;
 
+	*codec = NULL;
 	if (!sdp_text_number(word, 0, 127, &pt))
 		return SDP_REFUSE(p, "\"%.*s\" is not a payload type (0 to 127)",
 				  SDP_TEXT_ARGS(word));
 	if (value->n == 0)
 		return SDP_REFUSE(p, "nothing follows the payload type");
-	*codec = NULL;
 	for (uint32_t i = 0; i < p->media->n_codecs; i++)
 		if (p->media->codecs[i].pt == pt)
 			*codec = &p->media->codecs[i];
@@ -76,7 +76,7 @@ int sdp_parse_rtcp_fb(struct sdp_parser *p, struct sdp_text value)
 		{ "ccm fir", SDP_FB_FIR },       { "goog-remb", SDP_FB_REMB },
 		{ "transport-cc", SDP_FB_TWCC },
 	};
-	struct sdp_codec *codec = NULL;
+	struct sdp_codec *codec;
 	uint8_t bit = 0;
 	int ret;
 
