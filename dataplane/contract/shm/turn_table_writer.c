@@ -299,8 +299,11 @@ void shm_flow_reclaim(struct shm_flow_writer *w, uint64_t passed_generation)
 		w->retired_head = (w->retired_head + 1) % w->view.n_entries;
 		w->n_retired--;
 	}
-	if (w->n_retired == 0)
+	if (w->n_retired == 0) {
+		// From its start again: what comes and goes on a quiet relay touches a page or two of the ring, not all of it.
+		w->retired_head = 0;
 		return;
+	}
 	// Readers can pass what is left only once they are asked to.
 	now = __atomic_load_n(w->grace_generation, __ATOMIC_RELAXED);
 	if (w->retired[w->retired_head].generation > now)

@@ -163,6 +163,29 @@ Test(turn_table, withdrawn_entry_stays_intact_until_it_is_reclaimed)
 	cr_assert_eq(memcmp(held, &f, sizeof(f)), 0);
 }
 
+// The ring has room for every entry of the table, 13 MiB by default: a process that walked through it would grow by as much, page by
+// page, over its first hundred thousand allocations.
+Test(turn_table, entries_that_come_and_go_leave_the_rest_of_the_ring_untouched)
+{
+	static const uint32_t at_once = 10;
+	struct shm_flow_retired untouched[1024];
+
+	memset(t.retired, 0xa5, sizeof(untouched));
+	memcpy(untouched, t.retired, sizeof(untouched));
+	for (uint32_t round = 0; round < 300; round++) {
+		uint32_t idx[10];
+
+		for (uint32_t i = 0; i < at_once; i++)
+			idx[i] = publish_key(table_fixture_key(i));
+		for (uint32_t i = 0; i < at_once; i++)
+			cr_assert_eq(shm_flow_unpublish(&t.writer, idx[i], 0), 0);
+		pass_grace();
+		cr_assert_eq(t.writer.n_retired, 0);
+	}
+	cr_expect_arr_eq(t.retired + at_once, untouched + at_once,
+			 sizeof(untouched) - at_once * sizeof(untouched[0]));
+}
+
 Test(turn_table, expiry_is_stored_in_place)
 {
 	struct shm_flow_key key = table_fixture_key(3);
