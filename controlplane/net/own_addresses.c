@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
+
 // An IPv6 address that was just added is tentative while the kernel looks for duplicates, for a
 // second or two.
 #define TENTATIVE_TRIES 30
@@ -40,26 +42,11 @@ static void refuse_all(int fd)
 // A bound socket, or -errno.
 static int bind_udp(const struct ip_endpoint *e)
 {
-	struct sockaddr_storage address = { 0 };
-	socklen_t address_bytes;
+	struct sockaddr_storage address;
+	socklen_t address_bytes = net_sockaddr_set(e, &address);
 	int on = 1;
 	int fd, ret;
 
-	if (ip_address_is_v4(&e->address)) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
-
-		v4->sin_family = AF_INET;
-		v4->sin_port = e->port_be;
-		memcpy(&v4->sin_addr, ip_address_v4_bytes(&e->address), 4);
-		address_bytes = sizeof(*v4);
-	} else {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
-
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = e->port_be;
-		memcpy(&v6->sin6_addr, e->address.bytes, 16);
-		address_bytes = sizeof(*v6);
-	}
 	fd = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "controlplane/ops/log.h"
 #include "dataplane/contract/wire/address.h"
 
@@ -55,24 +56,7 @@ static bool peer_of(int fd, struct ip_endpoint *out)
 	struct sockaddr_storage ss;
 	socklen_t n = sizeof(ss);
 
-	memset(out, 0, sizeof(*out));
-	if (getpeername(fd, (struct sockaddr *)&ss, &n) < 0)
-		return false;
-	if (ss.ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)&ss;
-
-		out->address = ip_address_from_v4((const uint8_t *)&v4->sin_addr);
-		out->port_be = v4->sin_port;
-		return true;
-	}
-	if (ss.ss_family == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&ss;
-
-		out->address = ip_address_from_v6(v6->sin6_addr.s6_addr);
-		out->port_be = v6->sin6_port;
-		return true;
-	}
-	return false;
+	return getpeername(fd, (struct sockaddr *)&ss, &n) == 0 && net_sockaddr_get(&ss, out);
 }
 
 static bool is_live(const struct connection *c)

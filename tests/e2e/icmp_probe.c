@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "dataplane/contract/wire/turn.h"
 #include "tests/e2e/turn_client.h"
 
@@ -157,7 +158,7 @@ static int run_push(const struct ip_endpoint *from, const struct ip_endpoint *to
 	int always = is_v4 ? IP_PMTUDISC_DO : IPV6_PMTUDISC_DO;
 	static uint8_t data[2048];
 	struct sockaddr_storage a;
-	socklen_t a_bytes = turn_client_sockaddr(from, &a);
+	socklen_t a_bytes = net_sockaddr_set(from, &a);
 	int fd = socket(a.ss_family, SOCK_DGRAM, 0);
 	int mtu = 0;
 
@@ -166,7 +167,7 @@ static int run_push(const struct ip_endpoint *from, const struct ip_endpoint *to
 	if (setsockopt(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6,
 		       is_v4 ? IP_MTU_DISCOVER : IPV6_MTU_DISCOVER, &always, sizeof(always)) < 0)
 		goto fail;
-	a_bytes = turn_client_sockaddr(to, &a);
+	a_bytes = net_sockaddr_set(to, &a);
 	if (connect(fd, (struct sockaddr *)&a, a_bytes) < 0)
 		goto fail;
 	for (uint32_t i = 0; i < SENDS; i++) {

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "dataplane/contract/wire/turn.h"
 #include "tests/e2e/traffic.h"
 #include "tests/e2e/turn_client.h"
@@ -283,7 +284,7 @@ static int run_peer(const char *listen_text)
 		fprintf(stderr, "relay_probe: '%s' is no ADDRESS:PORT\n", listen_text);
 		return 2;
 	}
-	from_bytes = turn_client_sockaddr(&at, &from);
+	from_bytes = net_sockaddr_set(&at, &from);
 	fd = socket(from.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&from, from_bytes) < 0) {
 		fprintf(stderr, "relay_probe: cannot listen on %s: %s\n", listen_text,

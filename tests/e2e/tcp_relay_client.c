@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
+
 bool is_tls, is_v6;
 struct ip_endpoint server;
 struct ip_address own;
@@ -42,40 +44,11 @@ int64_t now_ms(void)
 
 // ---- connections
 
-static socklen_t sockaddr_of(const struct ip_endpoint *e, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (ip_address_is_v4(&e->address)) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-
-		v4->sin_family = AF_INET;
-		v4->sin_port = e->port_be;
-		memcpy(&v4->sin_addr, ip_address_v4_bytes(&e->address), 4);
-		return sizeof(*v4);
-	}
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = e->port_be;
-	memcpy(&v6->sin6_addr, e->address.bytes, 16);
-	return sizeof(*v6);
-}
-
 struct ip_endpoint endpoint_of(const struct sockaddr_storage *ss)
 {
-	struct ip_endpoint e = { 0 };
+	struct ip_endpoint e;
 
-	if (ss->ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
-
-		e.address = ip_address_from_v4((const uint8_t *)&v4->sin_addr);
-		e.port_be = v4->sin_port;
-	} else {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
-
-		e.address = ip_address_from_v6(v6->sin6_addr.s6_addr);
-		e.port_be = v6->sin6_port;
-	}
+	net_sockaddr_get(ss, &e);
 	return e;
 }
 
@@ -90,7 +63,7 @@ void patience(int fd)
 int dial(const struct ip_endpoint *to)
 {
 	struct sockaddr_storage ss;
-	socklen_t n = sockaddr_of(to, &ss);
+	socklen_t n = net_sockaddr_set(to, &ss);
 	int fd = socket(ss.ss_family, SOCK_STREAM, 0);
 
 	patience(fd);
@@ -370,7 +343,7 @@ int listen_peer(struct ip_endpoint *out)
 {
 	struct ip_endpoint any = { .address = own };
 	struct sockaddr_storage ss;
-	socklen_t n = sockaddr_of(&any, &ss);
+	socklen_t n = net_sockaddr_set(&any, &ss);
 	int fd = socket(ss.ss_family, SOCK_STREAM, 0);
 
 	patience(fd);

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "dataplane/contract/wire/turn.h"
 #include "tests/e2e/turn_client.h"
 #include "tests/e2e/turn_stream.h"
@@ -27,29 +28,10 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
-socklen_t turn_client_sockaddr(const struct ip_endpoint *e, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (ip_address_is_v4(&e->address)) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-
-		v4->sin_family = AF_INET;
-		v4->sin_port = e->port_be;
-		memcpy(&v4->sin_addr, ip_address_v4_bytes(&e->address), 4);
-		return sizeof(*v4);
-	}
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = e->port_be;
-	memcpy(&v6->sin6_addr, e->address.bytes, 16);
-	return sizeof(*v6);
-}
-
 int turn_client_open(struct turn_client *c, const struct ip_endpoint *server)
 {
 	struct sockaddr_storage address;
-	socklen_t address_bytes = turn_client_sockaddr(server, &address);
+	socklen_t address_bytes = net_sockaddr_set(server, &address);
 	int buffer = RECEIVE_BUFFER;
 	int ret;
 
@@ -72,17 +54,7 @@ int turn_client_open(struct turn_client *c, const struct ip_endpoint *server)
 	address_bytes = sizeof(address);
 	if (getsockname(c->fd, (struct sockaddr *)&address, &address_bytes) < 0)
 		goto fail_close;
-	if (address.ss_family == AF_INET) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
-
-		c->local.address = ip_address_from_v4((const uint8_t *)&v4->sin_addr);
-		c->local.port_be = v4->sin_port;
-	} else {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
-
-		c->local.address = ip_address_from_v6(v6->sin6_addr.s6_addr);
-		c->local.port_be = v6->sin6_port;
-	}
+	net_sockaddr_get(&address, &c->local);
 	return 0;
 
 fail_close:

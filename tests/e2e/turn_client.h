@@ -43,9 +43,6 @@ struct turn_client {
 // Serves everybody's sockets for about a millisecond: called while a transaction waits.
 typedef void (*turn_client_pump_fn)(void *context);
 
-// The endpoint as the socket calls want it; returns its size.
-socklen_t turn_client_sockaddr(const struct ip_endpoint *e, struct sockaddr_storage *out);
-
 // Opens and connects the socket of `transport`, and shakes hands for TLS. 0 or -errno.
 int turn_client_open(struct turn_client *c, const struct ip_endpoint *server);
 void turn_client_close(struct turn_client *c);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "dataplane/contract/wire/bytes.h"
 #include "dataplane/contract/wire/stun_numbers.h"
 
@@ -26,40 +27,6 @@ uint64_t probe_now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
-
-unsigned probe_sockaddr(const struct ip_endpoint *e, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (ip_address_is_v4(&e->address)) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-
-		v4->sin_family = AF_INET;
-		v4->sin_port = e->port_be;
-		memcpy(&v4->sin_addr, ip_address_v4_bytes(&e->address), 4);
-		return sizeof(*v4);
-	}
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = e->port_be;
-	memcpy(&v6->sin6_addr, e->address.bytes, 16);
-	return sizeof(*v6);
-}
-
-void probe_endpoint(const struct sockaddr_storage *from, struct ip_endpoint *out)
-{
-	if (from->ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
-
-		out->address = ip_address_from_v4((const uint8_t *)&v4->sin_addr);
-		out->port_be = v4->sin_port;
-	} else {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
-
-		out->address = ip_address_from_v6(v6->sin6_addr.s6_addr);
-		out->port_be = v6->sin6_port;
-	}
 }
 
 static const char *tls_reason(void)
@@ -115,7 +82,7 @@ static int wait_for(int fd, short events, uint64_t deadline_ns)
 static int connect_socket(struct probe_link *l, bool is_stream, char *why, size_t why_bytes)
 {
 	struct sockaddr_storage address;
-	socklen_t n = probe_sockaddr(&l->server, &address);
+	socklen_t n = net_sockaddr_set(&l->server, &address);
 	int error = 0, one = 1;
 	socklen_t error_bytes = sizeof(error);
 
@@ -140,7 +107,7 @@ static int connect_socket(struct probe_link *l, bool is_stream, char *why, size_
 		setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	n = sizeof(address);
 	if (getsockname(l->fd, (struct sockaddr *)&address, &n) == 0)
-		probe_endpoint(&address, &l->local);
+		net_sockaddr_get(&address, &l->local);
 	return 0;
 }
 
@@ -156,7 +123,7 @@ static int shake_hands(struct probe_link *l, const char *host, SSL_CTX *tls, cha
 	if (l->transport == PROBE_DTLS) {
 		struct sockaddr_storage address;
 
-		probe_sockaddr(&l->server, &address);
+		net_sockaddr_set(&l->server, &address);
 		bio = BIO_new_dgram(l->fd, BIO_NOCLOSE);
 		if (!bio)
 			return -ENOMEM;

@@ -24,10 +24,6 @@ struct probe_link {
 };
 
 uint64_t probe_now_ns(void);
-// The endpoint as socket calls want it; returns its size.
-struct sockaddr_storage;
-unsigned probe_sockaddr(const struct ip_endpoint *e, struct sockaddr_storage *out);
-void probe_endpoint(const struct sockaddr_storage *from, struct ip_endpoint *out);
 
 // A context for TLS or DTLS that trusts the system's authorities and, when given, those in `ca`; certificates are looked
 // at later, by certificate.c, so a wrong one does not end the handshake. NULL with a sentence in `why`.

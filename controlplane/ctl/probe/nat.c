@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "controlplane/ctl/probe/probe.h"
+#include "controlplane/net/sockaddr.h"
 #include "dataplane/contract/wire/nat_discovery.h"
 
 #define TRIES        4
@@ -57,7 +58,7 @@ static bool take(int fd, const uint8_t id[12], struct binding *out, uint16_t *co
 	if (n < 0 || stun_parse(buffer, (size_t)n, &m) != STUN_OK ||
 	    memcmp(m.transaction_id, id, 12) != 0)
 		return false;
-	probe_endpoint(&from, &out->from);
+	net_sockaddr_get(&from, &out->from);
 	*code = probe_error_code(&m);
 	if (m.type != STUN_BINDING_SUCCESS)
 		return *code != 0;
@@ -73,7 +74,7 @@ static bool take(int fd, const uint8_t id[12], struct binding *out, uint16_t *co
 static int bind_to(int fd, const struct ip_endpoint *to, uint32_t change, struct binding *out)
 {
 	struct sockaddr_storage address;
-	socklen_t address_bytes = probe_sockaddr(to, &address);
+	socklen_t address_bytes = net_sockaddr_set(to, &address);
 	uint8_t message[PROBE_BINDING_MAX], id[12];
 	size_t n = probe_binding_build(change, id, message);
 
@@ -101,7 +102,7 @@ static int bind_to(int fd, const struct ip_endpoint *to, uint32_t change, struct
 static void own_address(const struct ip_endpoint *server, int fd, struct ip_endpoint *out)
 {
 	struct sockaddr_storage address;
-	socklen_t n = probe_sockaddr(server, &address);
+	socklen_t n = net_sockaddr_set(server, &address);
 	int routed = socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ip_endpoint bound = { .port_be = 0 };
 
@@ -109,13 +110,13 @@ static void own_address(const struct ip_endpoint *server, int fd, struct ip_endp
 	if (routed >= 0 && connect(routed, (struct sockaddr *)&address, n) == 0) {
 		n = sizeof(address);
 		if (getsockname(routed, (struct sockaddr *)&address, &n) == 0)
-			probe_endpoint(&address, out);
+			net_sockaddr_get(&address, out);
 	}
 	if (routed >= 0)
 		close(routed);
 	n = sizeof(address);
 	if (getsockname(fd, (struct sockaddr *)&address, &n) == 0)
-		probe_endpoint(&address, &bound);
+		net_sockaddr_get(&address, &bound);
 	out->port_be = bound.port_be;
 }
 

@@ -9,6 +9,7 @@
 
 #include "controlplane/ctl/command.h"
 #include "controlplane/ctl/probe/probe.h"
+#include "controlplane/net/sockaddr.h"
 
 #define PACKETS     100
 #define PACKETS_MAX 100000
@@ -29,7 +30,7 @@ static bool resolve(struct probe *p)
 		if (i->ai_family != AF_INET && i->ai_family != AF_INET6)
 			continue;
 		memcpy(&address, i->ai_addr, i->ai_addrlen);
-		probe_endpoint(&address, &e);
+		net_sockaddr_get(&address, &e);
 		if (n < sizeof(all))
 			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", n ? ", " : "",
 					      ip_address_format(&e.address, text, sizeof(text)));

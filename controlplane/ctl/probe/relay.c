@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "controlplane/ctl/probe/probe.h"
+#include "controlplane/net/sockaddr.h"
 #include "dataplane/contract/wire/turn.h"
 
 #define CHANNEL          0x4001
@@ -241,7 +242,7 @@ static int with_socket(struct probe *p, struct probe_allocation *a)
 	ret = -EAFNOSUPPORT;
 	if (v4 != ip_address_is_v4(&p->server.address))
 		goto out;
-	n = probe_sockaddr(&p->server, &address);
+	n = net_sockaddr_set(&p->server, &address);
 	if (connect(far.fd, (struct sockaddr *)&address, n) < 0) {
 		ret = -errno;
 		goto out;
@@ -259,7 +260,7 @@ static int with_socket(struct probe *p, struct probe_allocation *a)
 	ret = bind_channel(a, &mapped);
 	if (ret != 0)
 		goto out;
-	n = probe_sockaddr(&a->relayed, &address);
+	n = net_sockaddr_set(&a->relayed, &address);
 	sendto(far.fd, "hello", 5, 0, (struct sockaddr *)&address, n);
 	exchange(p, a, &far, "between the relay and a socket of ours");
 out:

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "controlplane/turn/stream/connection_private.h"
 
 // What the kernel holds unsent cannot be dropped for age any more; enough for a gigabit while the loop is away.
@@ -37,35 +38,15 @@ void turn_socket_let_wait(int fd)
 	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 0);
 }
 
-static bool endpoint_of(const struct sockaddr_storage *ss, struct ip_endpoint *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (ss->ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
-
-		out->address = ip_address_from_v4((const uint8_t *)&v4->sin_addr);
-		out->port_be = v4->sin_port;
-		return true;
-	}
-	if (ss->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
-
-		out->address = ip_address_from_v6(v6->sin6_addr.s6_addr);
-		out->port_be = v6->sin6_port;
-		return true;
-	}
-	return false;
-}
-
 bool turn_socket_endpoints(int fd, struct ip_endpoint *client, struct ip_endpoint *server)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = sizeof(ss);
 
-	if (getpeername(fd, (struct sockaddr *)&ss, &n) < 0 || !endpoint_of(&ss, client))
+	if (getpeername(fd, (struct sockaddr *)&ss, &n) < 0 || !net_sockaddr_get(&ss, client))
 		return false;
 	n = sizeof(ss);
-	return getsockname(fd, (struct sockaddr *)&ss, &n) == 0 && endpoint_of(&ss, server);
+	return getsockname(fd, (struct sockaddr *)&ss, &n) == 0 && net_sockaddr_get(&ss, server);
 }
 
 uint8_t turn_socket_dscp(int fd, bool is_v4)

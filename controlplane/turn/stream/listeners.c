@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "controlplane/ops/log.h"
 #include "controlplane/turn/stream/certificate.h"
 #include "controlplane/turn/stream/connection.h"
@@ -71,25 +72,10 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 
 static int bind_to(const struct ip_endpoint *e)
 {
-	struct sockaddr_storage address = { 0 };
-	socklen_t address_bytes;
+	struct sockaddr_storage address;
+	socklen_t address_bytes = net_sockaddr_set(e, &address);
 	int on = 1, fd, ret;
 
-	if (ip_address_is_v4(&e->address)) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
-
-		v4->sin_family = AF_INET;
-		v4->sin_port = e->port_be;
-		memcpy(&v4->sin_addr, ip_address_v4_bytes(&e->address), 4);
-		address_bytes = sizeof(*v4);
-	} else {
-		struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
-
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = e->port_be;
-		memcpy(&v6->sin6_addr, e->address.bytes, 16);
-		address_bytes = sizeof(*v6);
-	}
 	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;

@@ -1,10 +1,11 @@
-// Sockets on relayed transport addresses: options and addresses. Control plane's loop thread.
+// Sockets on relayed transport addresses: binding and options. Control plane's loop thread.
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "controlplane/turn/tcp_relay/sockets_private.h"
 
 // A peer that does not answer for two minutes is gone.
@@ -12,49 +13,10 @@
 #define KEEP_INTERVAL_S 15
 #define KEEP_PROBES     4
 
-socklen_t turn_tcp_sockaddr_set(const struct ip_endpoint *e, struct sockaddr_storage *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (ip_address_is_v4(&e->address)) {
-		struct sockaddr_in *v4 = (struct sockaddr_in *)out;
-
-		v4->sin_family = AF_INET;
-		v4->sin_port = e->port_be;
-		memcpy(&v4->sin_addr, ip_address_v4_bytes(&e->address), 4);
-		return sizeof(*v4);
-	}
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
-
-	v6->sin6_family = AF_INET6;
-	v6->sin6_port = e->port_be;
-	memcpy(&v6->sin6_addr, e->address.bytes, 16);
-	return sizeof(*v6);
-}
-
-bool turn_tcp_sockaddr_get(const struct sockaddr_storage *ss, struct ip_endpoint *out)
-{
-	memset(out, 0, sizeof(*out));
-	if (ss->ss_family == AF_INET) {
-		const struct sockaddr_in *v4 = (const struct sockaddr_in *)ss;
-
-		out->address = ip_address_from_v4((const uint8_t *)&v4->sin_addr);
-		out->port_be = v4->sin_port;
-		return true;
-	}
-	if (ss->ss_family == AF_INET6) {
-		const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)ss;
-
-		out->address = ip_address_from_v6(v6->sin6_addr.s6_addr);
-		out->port_be = v6->sin6_port;
-		return true;
-	}
-	return false;
-}
-
 int turn_tcp_socket_bound(const struct ip_endpoint *relayed)
 {
 	struct sockaddr_storage ss;
-	socklen_t n = turn_tcp_sockaddr_set(relayed, &ss);
+	socklen_t n = net_sockaddr_set(relayed, &ss);
 	const int on = 1;
 	int fd, ret;
 

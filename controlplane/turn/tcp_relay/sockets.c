@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "controlplane/net/next_hop.h"
+#include "controlplane/net/sockaddr.h"
 #include "controlplane/ops/log.h"
 #include "controlplane/turn/tcp_relay/connections.h"
 #include "controlplane/turn/tcp_relay/sockets_private.h"
@@ -63,7 +64,7 @@ static void accepted(struct turn_tcp_listener *l, int fd, const struct sockaddr_
 		return;
 	}
 	// The listener may be gone behind this, with its allocation.
-	connection = turn_tcp_sockaddr_get(ss, &peer)
+	connection = net_sockaddr_get(ss, &peer)
 			     ? turn_tcp_relay_accepted(k->relay, allocation_idx, &peer, now_ns())
 			     : 0;
 	if (connection == 0) {
@@ -246,13 +247,13 @@ static int io_connect(void *arg, uint32_t connection, const struct ip_endpoint *
 {
 	struct turn_tcp_sockets *k = arg;
 	struct sockaddr_storage ss;
-	socklen_t n = turn_tcp_sockaddr_set(peer, &ss);
+	socklen_t n = net_sockaddr_set(peer, &ss);
 	struct ip_endpoint final;
 	struct turn_tcp_peer *p;
 	int fd, ret;
 
 	// Policy once more, about the very address that the kernel is about to get.
-	if (!turn_tcp_sockaddr_get(&ss, &final) ||
+	if (!net_sockaddr_get(&ss, &final) ||
 	    turn_tcp_relay_may_connect(k->relay, turn_tcp_relay_allocation(k->relay, connection),
 				       &final) != 0 ||
 	    (stays_on_host(k, &final.address) && !turn_tcp_relay_is_relayed(k->relay, &final)))

@@ -53,14 +53,12 @@ struct turn_tcp_sockets {
 	uint32_t n_lingering;                // of those that only send what is left
 };
 
-// ---- socket.c: addresses and options
+// ---- socket.c: binding and options
 
 // A socket that does not block, bound to the relayed transport address beside others that are; or -errno.
 int turn_tcp_socket_bound(const struct ip_endpoint *relayed);
 // Of one that was accepted or connects: no delay, and an end to peers that vanished.
 void turn_tcp_socket_prepare(int fd);
-socklen_t turn_tcp_sockaddr_set(const struct ip_endpoint *e, struct sockaddr_storage *out);
-bool turn_tcp_sockaddr_get(const struct sockaddr_storage *ss, struct ip_endpoint *out);
 
 // ---- pipe.c
 

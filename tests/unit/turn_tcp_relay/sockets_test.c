@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "controlplane/net/sockaddr.h"
 #include "controlplane/turn/tcp_relay/sockets_private.h"
 #include "tests/unit/turn_tcp_relay/tcp_rig.h"
 
@@ -73,7 +74,7 @@ static int peer_of(struct rig_client *c)
 
 	cr_assert_eq(a.code, 0);
 	relayed = rig_get_address(&a, TURN_ATTR_XOR_RELAYED_ADDRESS);
-	n = turn_tcp_sockaddr_set(&relayed, &ss);
+	n = net_sockaddr_set(&relayed, &ss);
 	cr_assert_eq(connect(fd, (struct sockaddr *)&ss, n), 0);
 	return fd;
 }
