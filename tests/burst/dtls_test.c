@@ -230,3 +230,24 @@ Test(turn_dtls_beside_sfu, rfc8656_21_not_through_the_relay)
 	cr_assert_eq(counted(DP_DROP_SFU_NO_CLIENT), 1);
 	cr_assert_null(punted(0, &n));
 }
+
+Test(turn_dtls, only_bursts_of_which_something_left_count_for_the_latency)
+{
+	uint64_t n = 0;
+	uint8_t bytes[64];
+	uint32_t n_bytes;
+
+	dtls_allow();
+	for (uint32_t i = 0; i < DP_LATENCY_SAMPLE; i++)
+		send_from(CLIENT_V4, LISTEN_V4, hello, sizeof(hello));
+	for (uint32_t i = 0; i < SHM_LATENCY_BUCKETS; i++)
+		n += worker->state->latency[i];
+	cr_assert_eq(n, 0);
+	program_flow(CLIENT_V4, RELAYED_V4, PEER_V4, CHANNEL);
+	n_bytes = channel_data(bytes, CHANNEL, "hello!", 6, 0);
+	for (uint32_t i = 0; i < DP_LATENCY_SAMPLE; i++)
+		send_from(CLIENT_V4, LISTEN_V4, bytes, n_bytes);
+	for (uint32_t i = 0; i < SHM_LATENCY_BUCKETS; i++)
+		n += worker->state->latency[i];
+	cr_assert_eq(n, 1);
+}

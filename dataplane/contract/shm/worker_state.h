@@ -5,8 +5,9 @@
 
 #include "dataplane/contract/shm/layout.h"
 
-#define SHM_COUNTERS_MAX    128 // names and order: dataplane/drop_reason.h
-#define SHM_LATENCY_BUCKETS 64  // bucket i: [2^(i/4) * (1 + (i%4)/4), next) ns, RX to TX
+#define SHM_COUNTERS_MAX 128 // names and order: dataplane/drop_reason.h
+#define SHM_LATENCY_BUCKETS                                                                        \
+	96 // bucket i: [2^(i/4) * (1 + (i%4)/4), next) ns, RX to TX; the last: 14.7 ms and more
 
 enum shm_xdp_mode {
 	SHM_XDP_NONE = 0, // the port has no filter
@@ -88,7 +89,7 @@ static_assert(sizeof(struct shm_dataplane_state) == 576, "bump SHM_LAYOUT_VERSIO
 //  40    8 n_sleeps        dp     adaptive idle
 //  48   16 reserved        dp     0
 //  64 1024 counter         dp     by enum dp_counter, 8 bytes each
-// 1088 512 latency         dp     sampled bursts, 8 bytes each
+// 1088 768 latency         dp     sampled bursts of which something left at once, 8 bytes each
 struct shm_worker {
 	uint64_t quiescent_gen;
 	uint64_t heartbeat_ns;
@@ -101,7 +102,7 @@ struct shm_worker {
 	uint64_t counter[SHM_COUNTERS_MAX];
 	uint64_t latency[SHM_LATENCY_BUCKETS];
 } __attribute__((aligned(64)));
-static_assert(sizeof(struct shm_worker) == 1600, "bump SHM_LAYOUT_VERSION");
+static_assert(sizeof(struct shm_worker) == 1856, "bump SHM_LAYOUT_VERSION");
 
 // What went through one flow entry at one worker. Array of n_entries per worker; never reset, so that a recycled
 // entry's user subtracts what stood there when it was published (kept by the control plane).
