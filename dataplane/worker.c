@@ -40,21 +40,12 @@
 
 #define HEARTBEATS_PER_SEC 100
 
-// How old now_ns may be when a poll begins: reading the clock waits for all that is under way.
-#define CLOCK_READS_PER_SEC 100000
-
 static uint64_t clock_ns(clockid_t id)
 {
 	struct timespec t;
 
 	clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-}
-
-static void clock_read(struct dp_worker *w)
-{
-	w->now_ns = clock_ns(CLOCK_MONOTONIC);
-	w->clock_tsc = w->last_tsc;
 }
 
 // ---- life
@@ -114,9 +105,9 @@ int dp_worker_create(struct dp_shared *shared, uint32_t worker_idx, struct dp_wo
 	w->tsc_hz = rte_get_tsc_hz();
 	w->wake_by_ns = UINT64_MAX;
 	w->ns_per_tsc_q32 = (NS_PER_SEC << 32) / w->tsc_hz;
-	w->last_tsc = rte_rdtsc();
-	clock_read(w);
+	w->now_ns = clock_ns(CLOCK_MONOTONIC);
 	w->wall_off_ns = clock_ns(CLOCK_REALTIME) - w->now_ns;
+	w->last_tsc = rte_rdtsc();
 	w->random_state[0] = rte_rand() | 1;
 	w->random_state[1] = rte_rand();
 	w->ip_id = (uint16_t)rte_rand();
@@ -308,8 +299,7 @@ static uint32_t poll_ports(struct dp_worker *w)
 		sampled = w->n_bursts++ % DP_LATENCY_SAMPLE == 0;
 		if (sampled)
 			started_tsc = rte_rdtsc();
-		if (w->last_tsc - w->clock_tsc > w->tsc_hz / CLOCK_READS_PER_SEC)
-			clock_read(w);
+		w->now_ns = clock_ns(CLOCK_MONOTONIC);
 		dp_worker_burst(w, i, mbuf, n);
 		dp_tx_flush(w);
 		// What only went on to the control plane, as handshakes do, has no way from RX to TX.
@@ -323,7 +313,7 @@ static uint32_t poll_ports(struct dp_worker *w)
 // What is done a hundred times a second, busy or idle.
 static void tick(struct dp_worker *w)
 {
-	clock_read(w);
+	w->now_ns = clock_ns(CLOCK_MONOTONIC);
 	w->wall_off_ns = clock_ns(CLOCK_REALTIME) - w->now_ns;
 	w->last_heartbeat_tsc = w->last_tsc;
 	dp_reassembly_expire(w);
@@ -338,7 +328,7 @@ static uint32_t poll_sfu(struct dp_worker *w)
 {
 	uint32_t n_moved;
 
-	clock_read(w);
+	w->now_ns = clock_ns(CLOCK_MONOTONIC);
 	w->wake_by_ns = UINT64_MAX;
 	n_moved = dp_sfu_receive_poll(w);
 	n_moved += dp_sfu_transmit_poll(w);
@@ -365,7 +355,7 @@ uint32_t dp_worker_poll(struct dp_worker *w)
 	n_moved = poll_ports(w);
 	if (w->inject->consumed != __atomic_load_n(&w->inject->produced, __ATOMIC_RELAXED)) {
 		// Data of stream clients comes this way: lifetimes are judged by now.
-		clock_read(w);
+		w->now_ns = clock_ns(CLOCK_MONOTONIC);
 		n_moved += dp_inject_poll(w);
 	}
 	if (w->worker_idx == 0)
