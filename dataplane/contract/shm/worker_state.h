@@ -5,9 +5,8 @@
 
 #include "dataplane/contract/shm/layout.h"
 
-#define SHM_COUNTERS_MAX 128 // names and order: dataplane/drop_reason.h
-#define SHM_LATENCY_BUCKETS                                                                        \
-	96 // bucket i: [2^(i/4) * (1 + (i%4)/4), next) ns, RX to TX; the last: 14.7 ms and more
+#define SHM_COUNTERS_MAX    128 // names and order: dataplane/drop_reason.h
+#define SHM_LATENCY_BUCKETS 96  // bucket i: [2^(i/4) * (1 + (i%4)/4), next) ns, RX to TX
 
 enum shm_xdp_mode {
 	SHM_XDP_NONE = 0, // the port has no filter
