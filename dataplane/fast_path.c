@@ -10,6 +10,7 @@
 
 // ---- second pass: two loops, so that the misses of each overlap
 
+// Of keys that the first pass did not make.
 static void buckets_fetch(const struct dp_worker *w, struct fast_packet *p, uint32_t n)
 {
 	const struct shm_flow_view v = w->shared->flows;
@@ -184,8 +185,6 @@ uint32_t dp_fast_path_burst(struct dp_worker *w, struct rte_mbuf **mbuf, uint32_
 
 	memset(b.n, 0, sizeof(b.n));
 	dp_fast_arrivals(w, mbuf, n, &b);
-	for (uint32_t i = 0; i <= FAST_ASKED_V4; i++)
-		buckets_fetch(w, b.packet[i], b.n[i]);
 	entries_fetch(w, b.packet[FAST_UP_V4], b.n[FAST_UP_V4], true);
 	entries_fetch(w, b.packet[FAST_DOWN_V4], b.n[FAST_DOWN_V4], false);
 	entries_fetch(w, b.packet[FAST_UP_V6], b.n[FAST_UP_V6], true);

@@ -11,6 +11,7 @@
 typedef uint32_t lanes __attribute__((vector_size(32)));
 typedef int32_t lanes_signed __attribute__((vector_size(32))); // comparisons: 0 or -1 each
 typedef uint8_t lanes_bytes __attribute__((vector_size(32)));
+typedef uint32_t lanes_row __attribute__((vector_size(16))); // four words of one packet
 
 static inline lanes lanes_load(const void *at)
 {
@@ -23,6 +24,14 @@ static inline lanes lanes_load(const void *at)
 static inline void lanes_store(void *at, lanes v)
 {
 	memcpy(at, &v, sizeof(v));
+}
+
+// For words that are read back one by one: by way of registers each would take two steps, one of them on the port
+// that shuffles.
+static inline void lanes_spill(uint32_t at[LANES], lanes v)
+{
+	lanes_store(at, v);
+	__asm__("" : "+m"(*(uint32_t(*)[LANES])at));
 }
 
 static inline lanes lanes_of(uint32_t value)
@@ -50,6 +59,44 @@ static inline lanes lanes_sum16(lanes v)
 static inline lanes lanes_fold(lanes sum)
 {
 	return lanes_sum16(lanes_sum16(sum));
+}
+
+// Word i of row k becomes word k of column i, where r[k] holds rows k and k + 4 one behind the other; or columns
+// become rows.
+static inline void lanes_transpose4(lanes r[4])
+{
+	static const lanes low1 = { 0, 8, 1, 9, 4, 12, 5, 13 };
+	static const lanes high1 = { 2, 10, 3, 11, 6, 14, 7, 15 };
+	static const lanes low2 = { 0, 1, 8, 9, 4, 5, 12, 13 };
+	static const lanes high2 = { 2, 3, 10, 11, 6, 7, 14, 15 };
+	lanes a = __builtin_shuffle(r[0], r[1], low1);
+	lanes b = __builtin_shuffle(r[0], r[1], high1);
+	lanes c = __builtin_shuffle(r[2], r[3], low1);
+	lanes d = __builtin_shuffle(r[2], r[3], high1);
+
+	r[0] = __builtin_shuffle(a, c, low2);
+	r[1] = __builtin_shuffle(a, c, high2);
+	r[2] = __builtin_shuffle(b, d, low2);
+	r[3] = __builtin_shuffle(b, d, high2);
+}
+
+static inline lanes lanes_rows_load(const void *low, const void *high)
+{
+	lanes_row a;
+	lanes_row b;
+
+	memcpy(&a, low, sizeof(a));
+	memcpy(&b, high, sizeof(b));
+	return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
+static inline void lanes_rows_store(void *low, void *high, lanes v)
+{
+	lanes_row a = __builtin_shufflevector(v, v, 0, 1, 2, 3);
+	lanes_row b = __builtin_shufflevector(v, v, 4, 5, 6, 7);
+
+	memcpy(low, &a, sizeof(a));
+	memcpy(high, &b, sizeof(b));
 }
 
 // Rows become columns: word i of row k becomes word k of row i.

@@ -490,7 +490,8 @@ static void expect_ranges_agree(void)
 		memcpy(&v4, ip_address_v4_bytes(&a), sizeof(v4));
 		local_idx = dp_local_find(&worker->settings, &a);
 		listener = range_of(own->listener, own->n_listeners, v4, port);
-		relay = range_of(own->relay, own->n_relays, v4, port);
+		relay = range_of(&own->relay[dp_own_slot(own, v4)], 1, v4, port);
+		cr_assert_eq(own->address[dp_own_slot(own, v4)] == v4, local_idx != DP_LOCAL_NONE);
 		if (local_idx == DP_LOCAL_NONE) {
 			cr_assert(listener == NULL && relay == NULL);
 			continue;
@@ -513,4 +514,32 @@ Test(fast_path, knows_every_listener_of_an_address)
 	settings_publish();
 	poll_once();
 	expect_ranges_agree();
+}
+
+// As many addresses as there can be, side by side and far apart.
+Test(fast_path, finds_each_of_64_own_addresses)
+{
+	static struct dp_settings s;
+	static struct dp_local_ranges own;
+
+	for (uint32_t round = 0; round < 100; round++) {
+		s.n_locals = SHM_LOCALS_MAX;
+		for (uint32_t i = 0; i < SHM_LOCALS_MAX; i++) {
+			uint32_t v4 = (round + i + 1) * (2 * round * round * round * 40503 + 1);
+
+			s.local[i] = (struct dp_local){ .is_v4 = 1,
+							.relay_port_min = 1024,
+							.relay_port_max = (uint16_t)(1024 + i) };
+			s.local[i].address = ip_address_from_v4((const uint8_t *)&v4);
+		}
+		dp_local_ranges_build(&own, &s);
+		for (uint32_t i = 0; i < SHM_LOCALS_MAX; i++) {
+			uint32_t slot = dp_own_slot(&own, own.v4[i]);
+
+			cr_assert_neq(own.v4[i], 0);
+			cr_assert_eq(own.address[slot], own.v4[i]);
+			cr_assert_eq(own.relay[slot].local_idx, i);
+			cr_assert_eq(own.relay[slot].n_ports, i + 1);
+		}
+	}
 }
