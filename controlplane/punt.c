@@ -139,7 +139,7 @@ static uint32_t drain_stream_ring(struct punt *p, uint32_t worker_idx, uint64_t 
 		const struct shm_datagram *at;
 		uint16_t length_bytes;
 
-		at = shm_ring_peek(ring, &length_bytes);
+		at = shm_stream_ring_peek(ring, &length_bytes);
 		if (at == NULL)
 			break;
 		memcpy(copy, at, sizeof(*at) + length_bytes);
@@ -190,11 +190,11 @@ static bool prepare_sleep(struct punt *p)
 {
 	bool may_sleep = true;
 
-	for (uint32_t i = 0; i < p->tables->n_workers_max; i++)
-		for (enum shm_ring_kind k = SHM_RING_PUNT; k <= SHM_RING_STREAM; k++)
-			if (k != SHM_RING_INJECT)
-				may_sleep &=
-					shm_ring_prepare_sleep(table_writer_ring(p->tables, i, k));
+	for (uint32_t i = 0; i < p->tables->n_workers_max; i++) {
+		may_sleep &= shm_ring_prepare_sleep(table_writer_ring(p->tables, i, SHM_RING_PUNT));
+		may_sleep &= shm_stream_ring_prepare_sleep(
+			table_writer_ring(p->tables, i, SHM_RING_STREAM));
+	}
 	return may_sleep;
 }
 

@@ -16,7 +16,7 @@ static void stream_one(struct dp_worker *w, struct dp_packet *p)
 		dp_drop(w, p, DP_DROP_STREAM_TOO_BIG);
 		return;
 	}
-	d = shm_ring_reserve(w->stream);
+	d = shm_stream_ring_reserve(w->stream);
 	if (d == NULL) {
 		dp_drop(w, p, DP_DROP_STREAM_FULL);
 		return;
@@ -40,7 +40,7 @@ static void stream_one(struct dp_worker *w, struct dp_packet *p)
 bool dp_stream_put(struct dp_worker *w, const struct ip_address *stream, const void *message,
 		   uint32_t message_bytes)
 {
-	struct shm_datagram *d = shm_ring_reserve(w->stream);
+	struct shm_datagram *d = shm_stream_ring_reserve(w->stream);
 
 	if (d == NULL)
 		return false;

@@ -234,9 +234,9 @@ Test(stream, a_full_ring_drops_and_says_so)
 	uint16_t n;
 
 	program_flow(STREAM, RELAYED_V4, PEER_V4, CHANNEL);
-	for (uint32_t i = 0; i < SHM_RING_SLOTS; i++)
+	for (uint32_t i = 0; i < SHM_STREAM_RING_SLOTS; i++)
 		send_from_peer(PEER_V4, RELAYED_V4, 5);
-	cr_assert_eq(counted(DP_COUNTER_DOWN_CHANNEL), SHM_RING_SLOTS);
+	cr_assert_eq(counted(DP_COUNTER_DOWN_CHANNEL), SHM_STREAM_RING_SLOTS);
 	forget_counted();
 	send_from_peer(PEER_V4, RELAYED_V4, 5);
 	expect_only(DP_DROP_STREAM_FULL);

@@ -40,7 +40,7 @@ const struct shm_datagram *streamed(uint16_t *length_bytes)
 		struct shm_datagram datagram;
 		uint8_t data[SHM_DATAGRAM_BYTES_MAX];
 	} copy;
-	const struct shm_datagram *d = shm_ring_peek(worker->stream, length_bytes);
+	const struct shm_datagram *d = shm_stream_ring_peek(worker->stream, length_bytes);
 
 	if (d == NULL)
 		return NULL;

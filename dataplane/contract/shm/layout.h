@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 // Bump with any change below dataplane/contract/shm; the lint suite compares the golden fingerprint.
-#define SHM_LAYOUT_VERSION 5u
+#define SHM_LAYOUT_VERSION 6u
 #define SHM_MAGIC          0x31656b69506e7254ull
 
 #define SHM_INSTANCE_NAME_MAX 32

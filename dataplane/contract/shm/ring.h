@@ -8,7 +8,10 @@
 
 #include "dataplane/contract/shm/layout.h"
 
-#define SHM_RING_SLOTS         1024
+#define SHM_RING_SLOTS 1024
+// What waits for stream clients while the control plane waits for a CPU: 4000 messages a second for as long as they are worth
+// sending (streams.buffer_ms, a second).
+#define SHM_STREAM_RING_SLOTS  4096
 #define SHM_DATAGRAM_BYTES_MAX 1984
 
 enum shm_datagram_kind {
@@ -99,7 +102,7 @@ static_assert(sizeof(struct shm_datagram) + SHM_DATAGRAM_BYTES_MAX <= SHM_RING_S
 //   0    8 produced          producer slots ever published; atomic
 //  64    8 consumed          consumer slots ever taken; atomic
 //  72    4 consumer_sleeping consumer 1: wake it after publishing; atomic
-// 128    0 slots             producer SHM_RING_SLOTS of SHM_RING_SLOT_BYTES
+// 128    0 slots             producer SHM_RING_SLOTS of SHM_RING_SLOT_BYTES, SHM_STREAM_RING_SLOTS of a stream ring
 struct shm_ring {
 	uint64_t produced;
 	uint8_t pad[56];
@@ -110,6 +113,8 @@ struct shm_ring {
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct shm_ring) == 128, "bump SHM_LAYOUT_VERSION");
 #define SHM_RING_BYTES (sizeof(struct shm_ring) + (size_t)SHM_RING_SLOTS * SHM_RING_SLOT_BYTES)
+#define SHM_STREAM_RING_BYTES                                                                      \
+	(sizeof(struct shm_ring) + (size_t)SHM_STREAM_RING_SLOTS * SHM_RING_SLOT_BYTES)
 
 // Producer: the slot to fill, NULL when the ring is full (or its positions make no sense). Fill it, then commit.
 struct shm_datagram *shm_ring_reserve(struct shm_ring *r);
@@ -128,5 +133,10 @@ const struct shm_datagram *shm_ring_peek(struct shm_ring *r, uint16_t *length_by
 void shm_ring_release(struct shm_ring *r);
 // Consumer, before sleeping: sets the mark; false if something arrived meanwhile (then do not sleep).
 bool shm_ring_prepare_sleep(struct shm_ring *r);
+
+// The same for a stream ring, which has more slots; all else serves both.
+struct shm_datagram *shm_stream_ring_reserve(struct shm_ring *r);
+const struct shm_datagram *shm_stream_ring_peek(struct shm_ring *r, uint16_t *length_bytes);
+bool shm_stream_ring_prepare_sleep(struct shm_ring *r);
 
 #endif

@@ -62,10 +62,12 @@ static_assert(sizeof(struct shm_workers) % 64 == 0, "aligned");
 struct shm_rings {
 	struct shm_segment_header header;
 };
+#define SHM_WORKER_RINGS_BYTES ((size_t)SHM_RING_STREAM * SHM_RING_BYTES + SHM_STREAM_RING_BYTES)
+static_assert(SHM_RING_STREAM == SHM_RING_COUNT - 1, "the one of another size is the last");
 static inline size_t shm_rings_offset(uint32_t worker_idx, enum shm_ring_kind kind)
 {
-	return sizeof(struct shm_rings) +
-	       ((size_t)worker_idx * SHM_RING_COUNT + kind) * SHM_RING_BYTES;
+	return sizeof(struct shm_rings) + worker_idx * SHM_WORKER_RINGS_BYTES +
+	       kind * SHM_RING_BYTES;
 }
 
 // The limits within a mapped `tables` segment; NULL when their place makes no sense. `*n` gets their number.

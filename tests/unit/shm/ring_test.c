@@ -157,3 +157,73 @@ Test(ring, wakes_a_sleeper_once)
 	take(3, 1);
 	cr_assert(shm_ring_prepare_sleep(ring));
 }
+
+// ---- a stream ring
+
+static struct shm_ring *stream_ring_new(void)
+{
+	struct shm_ring *r = aligned_alloc(64, SHM_STREAM_RING_BYTES);
+
+	cr_assert_not_null(r);
+	memset(r, 0, SHM_STREAM_RING_BYTES);
+	return r;
+}
+
+// A second of 4000 messages, which is how long a control plane may wait for a CPU before data is too old to be sent.
+Test(stream_ring, holds_what_streams_may_buffer_and_keeps_its_order_around_the_end)
+{
+	struct shm_ring *r = stream_ring_new();
+	uint16_t length;
+	uint64_t out = 0;
+
+	cr_assert_geq(SHM_STREAM_RING_SLOTS, 4000);
+	for (uint64_t round = 0, in = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < SHM_STREAM_RING_SLOTS; i++, in++) {
+			struct shm_datagram *d = shm_stream_ring_reserve(r);
+
+			cr_assert_not_null(d);
+			d->at_ns = in;
+			d->length_bytes = 1;
+			shm_ring_commit(r);
+		}
+		cr_assert_null(shm_stream_ring_reserve(r));
+		cr_assert_not(shm_stream_ring_prepare_sleep(r));
+		for (; out < in; out++) {
+			const struct shm_datagram *d = shm_stream_ring_peek(r, &length);
+
+			cr_assert_not_null(d);
+			cr_assert_eq(d->at_ns, out);
+			shm_ring_release(r);
+		}
+		cr_assert_null(shm_stream_ring_peek(r, &length));
+		cr_assert(shm_stream_ring_prepare_sleep(r));
+		cr_assert(shm_ring_needs_wake(r));
+		// The next round begins elsewhere in the ring.
+		r->produced = r->consumed = r->produced + 1000;
+	}
+	free(r);
+}
+
+Test(stream_ring, positions_without_sense_name_no_slot_beyond_its_end)
+{
+	static const uint64_t position[][2] = {
+		{ 0, 1 },
+		{ SHM_STREAM_RING_SLOTS + 1, 0 },
+		{ UINT64_MAX, 0 },
+		{ UINT64_MAX / 2, UINT64_MAX },
+	};
+	struct shm_ring *r = stream_ring_new();
+	uint16_t length;
+
+	for (uint32_t i = 0; i < sizeof(position) / sizeof(position[0]); i++) {
+		r->produced = position[i][0];
+		r->consumed = position[i][1];
+		cr_assert_null(shm_stream_ring_reserve(r));
+		cr_assert_null(shm_stream_ring_peek(r, &length));
+		cr_assert_eq(r->consumed, r->produced);
+		cr_assert_eq(
+			(uint8_t *)shm_stream_ring_reserve(r) - r->slots,
+			(ptrdiff_t)(position[i][0] % SHM_STREAM_RING_SLOTS * SHM_RING_SLOT_BYTES));
+	}
+	free(r);
+}

@@ -149,7 +149,7 @@ static struct shm_ring *ring(enum shm_ring_kind kind)
 
 static void worker_has(const struct client *c, uint32_t serial, const void *bytes, size_t n_bytes)
 {
-	struct shm_datagram *d = shm_ring_reserve(ring(SHM_RING_STREAM));
+	struct shm_datagram *d = shm_stream_ring_reserve(ring(SHM_RING_STREAM));
 
 	cr_assert_not_null(d);
 	memset(d, 0, sizeof(*d));
