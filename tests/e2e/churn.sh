@@ -25,8 +25,10 @@ round() {
 		probe_quit "$transport"
 		expect_quietly "$transport" '.lost == 0 and .bad == 0'
 	done
-	lab exec client -- "$relay_probe" client --server "$TURN_HOST:$TURN_PORT" --peer "$PEER_HOST:5000" --user "$TURN_USER" \
-		--password "$TURN_PASS" --clients 20 --rate 100 >"$scratch/silent" 2>/dev/null < <(sleep 30) &
+	# Not `lab`: a function in the background is a shell of its own, and killing that would leave the clients alive.
+	"$root/deploy/lab" --instance "$instance" exec client -- "$relay_probe" client --server "$TURN_HOST:$TURN_PORT" \
+		--peer "$PEER_HOST:5000" --user "$TURN_USER" --password "$TURN_PASS" --clients 20 --rate 100 \
+		>"$scratch/silent" 2>/dev/null < <(sleep 30) &
 	silent=$!
 	wait_until 10 grep -q ready "$scratch/silent" || die "the silent ones do not get in"
 	kill -KILL "$silent" 2>/dev/null || true
