@@ -13,6 +13,8 @@
 #define RTT_UNKNOWN_MS 100
 // Packets ahead of the one that leaves the cache.
 #define EVICT_AHEAD 4
+// What leaves at once, for which packets on their way have to wait: as many as a burst brings.
+#define EXPIRE_MAX DP_BURST
 
 struct layer_cache {
 	struct rte_mbuf *packet[DP_SFU_CACHE_LAYER_PKTS];
@@ -74,6 +76,9 @@ static void evict_oldest(struct dp_sfu_cache *c)
 	}
 	if (place != NULL && *place == m)
 		*place = NULL;
+	// The pool gives it out again soon, for a payload that is written into memory long out of the caches.
+	for (uint32_t at = 0; at < rte_pktmbuf_data_len(m); at += RTE_CACHE_LINE_SIZE)
+		rte_prefetch1(rte_pktmbuf_mtod_offset(m, const uint8_t *, at));
 	rte_pktmbuf_free(m);
 }
 
@@ -125,9 +130,11 @@ struct rte_mbuf *dp_sfu_cache_find(const struct dp_sfu_cache *c, uint32_t track_
 
 void dp_sfu_cache_expire(struct dp_sfu_cache *c, uint64_t before_ns)
 {
-	while (c->head != c->tail &&
-	       dp_sfu_media(c->held[c->head & c->mask])->arrived_ns < before_ns)
+	for (uint32_t i = 0; i < EXPIRE_MAX && c->head != c->tail; i++) {
+		if (dp_sfu_media(c->held[c->head & c->mask])->arrived_ns >= before_ns)
+			return;
 		evict_oldest(c);
+	}
 }
 
 uint32_t dp_sfu_cache_count(const struct dp_sfu_cache *c)

@@ -83,7 +83,7 @@ void dp_sfu_cache_add(struct dp_sfu_cache *c, struct rte_mbuf *m);
 // The packet, without a reference for the caller; NULL when it is not held any more.
 struct rte_mbuf *dp_sfu_cache_find(const struct dp_sfu_cache *c, uint32_t track_idx,
 				   uint32_t track_serial, uint32_t layer, uint32_t in_sequence);
-// Gives back what arrived before that.
+// Gives back what arrived before that, a burst of it at most.
 void dp_sfu_cache_expire(struct dp_sfu_cache *c, uint64_t before_ns);
 uint32_t dp_sfu_cache_count(const struct dp_sfu_cache *c);
 

@@ -146,10 +146,10 @@ uint32_t dp_sfu_transmit_poll(struct dp_worker *w)
 	uint32_t step_ms = x->n_active >= SLOW_MANY ? 1 : SLOW_STEP_MS;
 	uint32_t n = dp_sfu_pacer_poll(x);
 
+	if (w->now_ns > keep_ns)
+		dp_sfu_cache_expire(x->cache, w->now_ns - keep_ns);
 	if (w->now_ns - x->slow_ns >= step_ms * NS_PER_MS) {
 		x->slow_ns = w->now_ns;
-		if (w->now_ns > keep_ns)
-			dp_sfu_cache_expire(x->cache, w->now_ns - keep_ns);
 		slow_round(x, step_ms);
 	}
 	dp_sfu_transmit_ask(x);
