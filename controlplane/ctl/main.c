@@ -135,22 +135,42 @@ int fail(int code, const char *format, ...)
 	return code;
 }
 
+static void print_verb(FILE *out, const struct verb *v)
+{
+	fprintf(out, "  %s%s%-*s %s\n", v->name, v->operand ? " " : "",
+		(int)(20 - strlen(v->name) - (v->operand ? 1 : 0)), v->operand ? v->operand : "",
+		v->help);
+	if (v->options)
+		fprintf(out, "                       %s\n", v->options);
+}
+
+// What the words could have meant: the verbs that begin with the first, all of them if none does.
+static void print_similar(FILE *out, const char *word)
+{
+	size_t n = strlen(word);
+	bool found = false;
+
+	for (const struct verb *v = verbs; v->name; v++) {
+		if (strncmp(v->name, word, n) != 0 || v->name[n] != ' ')
+			continue;
+		print_verb(out, v);
+		found = true;
+	}
+	if (!found)
+		fputs("see: turnpikectl --help\n", out);
+}
+
 static void print_usage(FILE *out)
 {
 	fputs("usage: turnpikectl [--instance NAME | --socket PATH] [--json] VERB ...\n\nverbs:\n",
 	      out);
-	for (const struct verb *v = verbs; v->name; v++) {
-		fprintf(out, "  %s%s%-*s %s\n", v->name, v->operand ? " " : "",
-			(int)(20 - strlen(v->name) - (v->operand ? 1 : 0)),
-			v->operand ? v->operand : "", v->help);
-		if (v->options)
-			fprintf(out, "                       %s\n", v->options);
-	}
+	for (const struct verb *v = verbs; v->name; v++)
+		print_verb(out, v);
 	fputs("\noptions of every verb:\n"
 	      "  -i, --instance NAME  the instance to ask (default: default)\n"
 	      "  -s, --socket PATH    its control socket, in place of --instance\n"
 	      "  -j, --json           print the result as JSON\n"
-	      "  -h, --help           this text\n\n"
+	      "  -h, --help           this text, or that of the verb\n\n"
 	      "exit codes: 0 done, 1 refused or not found, 2 wrong usage, wrong configuration or "
 	      "no control plane\n"
 	      "see turnpikectl(1)\n",
@@ -416,6 +436,7 @@ static const char *take_secret(char *argument)
 // -3 for the version.
 static int read_options(int argc, char **argv, struct command *c)
 {
+	bool wants_help = false;
 	int given = 0, o;
 
 	while ((o = getopt_long(argc, argv, "i:s:jhVwa", long_options, NULL)) >= 0) {
@@ -430,7 +451,8 @@ static int read_options(int argc, char **argv, struct command *c)
 			c->is_json = true;
 			break;
 		case 'h':
-			return -2;
+			wants_help = true;
+			break;
 		case 'V':
 			return -3;
 		case 'u':
@@ -517,7 +539,7 @@ static int read_options(int argc, char **argv, struct command *c)
 			return -1;
 		}
 	}
-	return given;
+	return wants_help ? -2 : given;
 }
 
 int main(int argc, char **argv)
@@ -528,31 +550,45 @@ int main(int argc, char **argv)
 
 	signal(SIGPIPE, SIG_IGN);
 	given = read_options(argc, argv, &c);
+	v = given == -3 ? NULL : find_verb(argv + optind, argc - optind, &n_words);
 	if (given == -2) {
-		print_usage(stdout);
+		if (v)
+			print_verb(stdout, v);
+		else
+			print_usage(stdout);
 		return 0;
 	}
 	if (given == -3) {
 		puts("turnpikectl " TURNPIKE_VERSION);
 		return 0;
 	}
-	if (given == -1 || optind == argc) {
+	if (given == -1) {
+		fputs("see: turnpikectl --help, or turnpikectl VERB --help\n", stderr);
+		return EXIT_WRONG_USE;
+	}
+	if (optind == argc) {
 		print_usage(stderr);
 		return EXIT_WRONG_USE;
 	}
-	v = find_verb(argv + optind, argc - optind, &n_words);
-	if (!v)
-		return fail(EXIT_WRONG_USE, "unknown verb '%s'; see: turnpikectl --help",
-			    argv[optind]);
-	if ((unsigned)given & ~v->takes)
-		return fail(EXIT_WRONG_USE,
-			    "'%s' does not take one of these options; see: "
-			    "turnpikectl --help",
-			    v->name);
+	if (!v) {
+		fail(0, "unknown verb '%s%s%s'", argv[optind], optind + 1 < argc ? " " : "",
+		     optind + 1 < argc ? argv[optind + 1] : "");
+		print_similar(stderr, argv[optind]);
+		return EXIT_WRONG_USE;
+	}
+	if ((unsigned)given & ~v->takes) {
+		fail(0, "'%s' does not take one of these options", v->name);
+		print_verb(stderr, v);
+		return EXIT_WRONG_USE;
+	}
 	n_left = argc - optind - n_words;
-	if (n_left != (v->operand ? 1 : 0))
-		return fail(EXIT_WRONG_USE, "usage: turnpikectl %s%s%s", v->name,
-			    v->operand ? " " : "", v->operand ? v->operand : "");
+	if (n_left != (v->operand ? 1 : 0)) {
+		fail(0, "usage: turnpikectl %s%s%s", v->name, v->operand ? " " : "",
+		     v->operand ? v->operand : "");
+		if (v->options)
+			print_verb(stderr, v);
+		return EXIT_WRONG_USE;
+	}
 	if (v->operand)
 		c.operand = argv[optind + n_words];
 	if (v->local)

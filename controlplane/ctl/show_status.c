@@ -92,6 +92,9 @@ void show_status(const json_t *r)
 	print_line("%-14s %.0f live of %s, %.0f permissions, %.0f channels", "allocations",
 		   at_number(a, "live"), unit_count(at_number(a, "capacity"), capacity),
 		   at_number(a, "permissions"), at_number(a, "channels"));
+	if (at_true(r, "draining"))
+		print_line("%-14s on: no new clients; to take them again: turnpikectl drain off",
+			   "draining");
 	print_line("%-14s %s: %.0f allocations, %.0f permissions, %.0f channels taken over, "
 		   "%.0f repaired, %.0f ended, in %.1f ms",
 		   "tables", at_text(a, "tables"), at_number(a, "adopted.allocations"),

@@ -55,6 +55,12 @@ expect 2 'unknown verb' frobnicate
 expect 2 'usage: turnpikectl allocation show ID' allocation show
 expect 2 'does not take one of these options' status --peer 1.2.3.4
 expect 2 'unrecognized option' status --frobnicate
+expect 2 'user add NAME' user
+expect 2 "unknown verb 'allocation shw'" allocation shw
+expect 2 'allocation show ID' allocation shw
+expect 2 '\[--limit N\]' user list somebody
+expect 0 '\[--user NAME\]' allocations --help
+[[ $("$ctl" status --help | wc -l) -eq 1 ]]
 expect 0 'usage:' --help
 expect 0 '^turnpikectl [0-9]' --version
 expect 0 'turnpikectl +[0-9]' version
@@ -104,6 +110,10 @@ expect 2 'no channel number' -i ctl explain --client 192.0.2.1:5 --channel 0x123
 expect 1 'no live allocation' -i ctl allocation show 1234
 expect 1 'no live allocation' -i ctl allocation kill 1234
 expect 0 'reloaded' -i ctl reload
+expect 0 'draining is on' -i ctl drain on
+expect 0 '^draining +on: no new clients' -i ctl status
+expect 0 'draining is off' -i ctl drain off
+[[ $("$ctl" -i ctl status | grep -c '^draining' || true) -eq 0 ]]
 expect 1 'is running; stop it first' -i ctl segment remove
 
 for verb in status allocations workers drops stats "config show" version "explain --client 192.0.2.1:5"; do
