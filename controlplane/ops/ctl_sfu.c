@@ -27,7 +27,7 @@ static struct sfu *sfu_of(struct ctl_call *call)
 	return call->engine->sfu;
 }
 
-static const char *codec_name(uint8_t codec)
+const char *ctl_codec_name(uint8_t codec)
 {
 	return codec_names[codec % SHM_SFU_CODEC_COUNT];
 }
@@ -212,7 +212,7 @@ static json_t *tracks_array(const struct ctl_call *call, const struct sfu_sessio
 		sfu_why_track(s, kind, call->now_ns, &cause);
 		json_array_append_new(array,
 				      json_pack("{s:s, s:s, s:o, s:o}", "kind", kind_names[kind],
-						"codec", codec_name(s->tracks[kind].codec),
+						"codec", ctl_codec_name(s->tracks[kind].codec),
 						"layers", layers, "cause", cause_object(&cause)));
 	}
 	return array;
@@ -254,8 +254,9 @@ static json_t *slots_array(const struct ctl_call *call, const struct sfu_session
 				  json_stringn(sub->mid, strnlen(sub->mid, sizeof(sub->mid))),
 				  "ssrc", (json_int_t)sub->ssrc, "publisher",
 				  from != NULL ? from->record.participant : NULL, "codec",
-				  from != NULL ? codec_name(from->tracks[s->slots[i].kind].codec)
-					       : NULL,
+				  from != NULL
+					  ? ctl_codec_name(from->tracks[s->slots[i].kind].codec)
+					  : NULL,
 				  "target_spatial", (json_int_t)(sub->target & 0xff), "paused",
 				  (sub->target & SHM_SFU_TARGET_F_PAUSED) != 0, "decision",
 				  bwe_share_sentence(s->bandwidth->tracks[i].share), "figures",

@@ -44,6 +44,7 @@ int ctl_arg_endpoint(struct ctl_call *call, const char *name, struct ip_endpoint
 json_t *ctl_text(const char *bytes, size_t n_bytes);
 json_t *ctl_endpoint(const struct ip_endpoint *e);
 json_t *ctl_address(const struct ip_address *a);
+const char *ctl_codec_name(uint8_t codec); // enum shm_sfu_codec
 json_t *ctl_mac(const uint8_t mac[6]);
 // Seconds from `from` to `to` in ns, with three decimals; negative when it lies behind.
 json_t *ctl_seconds(uint64_t from_ns, uint64_t to_ns);

@@ -234,6 +234,76 @@ Test(ctl, config_show_keeps_secrets)
 	json_decref(r);
 }
 
+static const char every_section[] =
+	"realm: lab.turnpike\n"
+	"listeners:\n"
+	"  - {address: 198.18.0.2}\n"
+	"  - {address: 198.18.0.2, port: 3480, realm: two.example}\n"
+	"  - {address: 198.18.0.2, transport: tcp, proxy_protocol: true}\n"
+	"  - {address: 198.18.0.2, transport: tls}\n"
+	"  - {address: 198.18.0.2, port: 443, transport: auto}\n"
+	"relay: {addresses: [198.18.0.3]}\n"
+	"users: [{name: lab, password: lab-secret}]\n"
+	"realms: [{name: two.example, rest_secrets: [secret-of-two], peers: {deny: "
+	"[10.2.0.0/16]}}]\n"
+	"oauth: {server_name: turn.example, keys: [{kid: first, key: "
+	"'MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='}]}\n"
+	"redis: {url: 'redis://redis.example:6380/3'}\n"
+	"peers: {deny: [10.1.0.0/16]}\n"
+	"ports: [{device: net_null0, gateway_mac: 02:00:00:00:00:01}]\n"
+	"sfu: {codecs: [vp9, av1]}\n"
+	"http: {listen: [{address: 198.18.0.2}], token_secrets: "
+	"[0123456789abcdef0123456789abcdef]}\n";
+
+Test(ctl, config_show_has_every_section_and_no_secret)
+{
+	static const char *const told[] = {
+		"\"listeners\":[{\"address\":\"198.18.0.2\",\"port\":3478,\"transport\":\"udp\","
+		"\"realm\":\"lab.turnpike\"},{\"address\":\"198.18.0.2\",\"port\":3480,"
+		"\"transport\":\"udp\",\"realm\":\"two.example\"},{",
+		"\"port\":3478,\"transport\":\"tcp\",\"realm\":\"lab.turnpike\",\"proxy_protocol\":"
+		"true}",
+		"\"port\":5349,\"transport\":\"tls\"",
+		"\"port\":443,\"transport\":\"auto\"",
+		"\"tls\":{\"certificate\":null,\"key\":null,\"min_version\":\"1.2\",\"dtls\":true}",
+		"\"streams\":{\"max_connections\":16384,",
+		"\"tcp_relay\":{\"enabled\":true,",
+		"\"realms\":[{\"name\":\"two.example\",\"n_users\":0,\"n_rest_secrets\":1,",
+		"\"peers\":{\"allow\":[],\"deny\":[\"10.2.0.0/16\"]}}]",
+		"\"peers\":{\"allow\":[],\"deny\":[\"10.1.0.0/16\"]},\"ports\"",
+		"\"oauth\":{\"server_name\":\"turn.example\",\"kids\":[\"first\"]}",
+		"\"redis\":{\"path\":null,\"host\":\"redis.example\",\"port\":6380,\"database\":3,",
+		"\"codecs\":[\"vp9\",\"av1\"]",
+		"\"http\":{\"listen\":[{\"address\":\"198.18.0.2\",\"port\":8443,\"tls\":true}],",
+		"\"n_token_secrets\":1,",
+	};
+	static const char *const secret[] = { "lab-secret", "secret-of-two", "MDEyMzQ1",
+					      "01234567" };
+	struct config *own = e.config, *all = NULL;
+	char path[96], error[512] = "", *text;
+	json_t *r;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/tmp/turnpike-unit-all-%d.yaml", (int)getpid());
+	f = fopen(path, "w");
+	cr_assert_not_null(f);
+	fputs(every_section, f);
+	fclose(f);
+	cr_assert_eq(config_parse(path, &all, error, sizeof(error)), 0, "%s", error);
+	unlink(path);
+	e.config = all;
+	r = result("config show", "");
+	e.config = own;
+	text = json_dumps(r, JSON_COMPACT);
+	for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		cr_expect_not_null(strstr(text, told[i]), "%s is not in %s", told[i], text);
+	for (size_t i = 0; i < sizeof(secret) / sizeof(secret[0]); i++)
+		cr_expect_null(strstr(text, secret[i]), "%s", secret[i]);
+	free(text);
+	json_decref(r);
+	config_free(all);
+}
+
 Test(ctl, reload)
 {
 	FILE *f = fopen(e.config_path, "a");
