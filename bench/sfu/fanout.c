@@ -60,11 +60,13 @@ struct bench {
 	uint16_t *frame_bytes;
 	uint64_t n_in; // frames that went in, ever
 	// ns. Of the last copy of each packet; of each copy; and what the same arrivals see, in turns with these, of a loop on this
-	// CPU that only reads the clock, and of one that takes always as long per packet as the worker does on average.
+	// CPU that only reads the clock, of one that takes always as long per packet as the worker does on average, and of one that
+	// does so with memory.
 	struct histogram latency;
 	struct histogram copies;
 	struct histogram bare;
 	struct histogram steady;
+	struct histogram walk;
 	uint64_t due[DP_BURST]; // of the packets in work
 	uint32_t n_due;
 	uint32_t
@@ -157,8 +159,9 @@ static uint16_t copies_note(uint16_t port, uint16_t queue, struct rte_mbuf **pkt
 	return n;
 }
 
-// The arrivals of latency_run() at somebody who takes `steps` for each.
-static void bound_run(struct histogram *h, double in_per_s, uint32_t ms, uint64_t steps)
+// The arrivals of latency_run() at somebody who does `steps` of some work for each.
+static void bound_run(struct histogram *h, double in_per_s, uint32_t ms, void (*work)(uint64_t),
+		      uint64_t steps)
 {
 	uint64_t step = (uint64_t)((double)rte_get_tsc_hz() / in_per_s);
 	uint64_t end = rte_rdtsc() + rte_get_tsc_hz() / 1000 * ms;
@@ -173,7 +176,7 @@ static void bound_run(struct histogram *h, double in_per_s, uint32_t ms, uint64_
 		if (n == 0)
 			continue;
 		if (steps > 0)
-			steady_work(n * steps);
+			work(n * steps);
 		done = rte_rdtsc();
 		for (uint32_t i = 0; i < n; i++, due += step)
 			wait_add(h, done - due);
@@ -423,6 +426,7 @@ static int bench_report(const struct bench *b)
 		latency_print("of the last copy", &b->latency);
 		latency_print("of each copy", &b->copies);
 		latency_print("of a loop that takes always as long", &b->steady);
+		latency_print("of one that walks through memory", &b->walk);
 		latency_print("of a loop that does nothing", &b->bare);
 	}
 	if (!o->json)
@@ -446,6 +450,7 @@ static int bench_report(const struct bench *b)
 	if (o->latency_percent) {
 		latency_json(f, "each_copy", &b->copies);
 		latency_json(f, "steady_loop", &b->steady);
+		latency_json(f, "memory_loop", &b->walk);
 		latency_json(f, "bare_loop", &b->bare);
 	}
 	fprintf(f, "}\n");
@@ -453,21 +458,28 @@ static int bench_report(const struct bench *b)
 }
 
 // In turns, so that a machine that gets busier meanwhile is the same to all.
-static void latency_rounds(struct bench *b)
+static int latency_rounds(struct bench *b)
 {
 	double most_per_s = median(b->worker_per_s, b->o.n_rounds) / b->o.plan.n_watchers;
 	double in_per_s = most_per_s * b->o.latency_percent / 100;
-	uint64_t steps = (uint64_t)((double)rte_get_tsc_hz() / most_per_s * steady_calibrate());
-	const struct rte_eth_rxtx_callback *note =
-		rte_eth_add_tx_callback(b->shared.port[0].ethdev, 0, copies_note, b);
+	double tsc_per_packet = (double)rte_get_tsc_hz() / most_per_s;
+	uint64_t n_steps = (uint64_t)(tsc_per_packet * steady_calibrate());
+	double lines_per_tsc = steady_walk_calibrate();
+	const struct rte_eth_rxtx_callback *note;
 
+	if (lines_per_tsc < 0)
+		return -ENOMEM;
+	note = rte_eth_add_tx_callback(b->shared.port[0].ethdev, 0, copies_note, b);
 	for (uint32_t i = 0; i < b->o.n_rounds; i++) {
 		worker_settle(b);
 		latency_run(b, in_per_s, b->o.round_ms);
-		bound_run(&b->steady, in_per_s, b->o.round_ms, steps);
-		bound_run(&b->bare, in_per_s, b->o.round_ms, 0);
+		bound_run(&b->steady, in_per_s, b->o.round_ms, steady_work, n_steps);
+		bound_run(&b->walk, in_per_s, b->o.round_ms, steady_walk,
+			  (uint64_t)(tsc_per_packet * lines_per_tsc));
+		bound_run(&b->bare, in_per_s, b->o.round_ms, steady_work, 0);
 	}
 	rte_eth_remove_tx_callback(b->shared.port[0].ethdev, 0, note);
+	return 0;
 }
 
 static int bench_run(struct bench *b)
@@ -483,7 +495,9 @@ static int bench_run(struct bench *b)
 	if (ret < 0)
 		return ret;
 	if (b->o.latency_percent)
-		latency_rounds(b);
+		ret = latency_rounds(b);
+	if (ret < 0)
+		return ret;
 	return bench_report(b);
 }
 
