@@ -41,10 +41,10 @@ static_assert(offsetof(struct shm_tables, neighbour) % 64 == 0, "aligned");
 //   off  size field        writer meaning
 //     0   128 header       cp
 //   128   576 dataplane    dp
-//   704 25600 worker       dp
-// 26304     8 usage_offset cp     from the segment's start
-// 26312     4 n_entries    cp     usage elements per worker
-// 26316     4 n_workers    cp
+//   704 29696 worker       dp
+// 30400     8 usage_offset cp     from the segment's start
+// 30408     4 n_entries    cp     usage elements per worker
+// 30412     4 n_workers    cp
 struct shm_workers {
 	struct shm_segment_header header;
 	struct shm_dataplane_state dataplane;
