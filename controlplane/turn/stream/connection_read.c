@@ -3,11 +3,10 @@
 #include "controlplane/turn/stream/framing.h"
 #include "dataplane/contract/wire/stun_numbers.h"
 
-// A worker that has no room is waited for: TCP holds the client back meanwhile, and nothing is lost. Not for long, for a
-// dataplane that starts again takes longer than anything live is worth.
-#define RETRY_US       1000
-#define BLOCKED_NS_MAX 100000000ull
-#define HEAD_BYTES     8 // as many as framing wants to see of a message's start
+// A worker that has no room is waited for: TCP holds the client back meanwhile, and nothing is lost. As long as data may wait on its
+// other way (streams.buffer_ms): a worker that gets no CPU comes back by then, or the dataplane that starts again.
+#define RETRY_US   1000
+#define HEAD_BYTES 8 // as many as framing wants to see of a message's start
 
 // What one connection may ask of the control plane, beyond what any client has to say; whoever goes on waits, and loses nothing.
 // Data is the workers'.
@@ -15,6 +14,8 @@
 #define REQUESTS_BURST   2000u
 #define REQUEST_NS       (1000000000ull / REQUESTS_PER_S)
 #define REQUEST_PAUSE_US 50000
+
+#define NS_PER_MS 1000000ull
 
 static enum turn_stream_close_reason reason_of(enum turn_framing f)
 {
@@ -64,7 +65,8 @@ static bool must_wait(struct turn_connection *c, const uint8_t *head, uint64_t n
 	}
 	if (c->blocked_at_ns == 0)
 		c->blocked_at_ns = now_ns;
-	if (now_ns > c->blocked_at_ns + BLOCKED_NS_MAX)
+	if (now_ns >
+	    c->blocked_at_ns + turn_streams_config(c->all->streams)->streams.buffer_ms * NS_PER_MS)
 		return false;
 	block(c, RETRY_US);
 	return true;

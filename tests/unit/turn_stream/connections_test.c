@@ -12,6 +12,7 @@
 
 #define MAX_CONNECTIONS 8
 #define STALLED_S       30
+#define NS_PER_S        1000000000ull
 
 static const struct config_stream_listener plain = { .takes_plain = true };
 static const struct config_stream_listener secure = { .takes_tls = true };
@@ -299,6 +300,57 @@ Test(connections, requests_of_one_are_bounded_and_none_is_lost)
 	cr_assert_geq(took_ns, 900000000ull);
 	cr_assert_gt(stats()->n_request_pauses, 0);
 	cr_assert_eq(stats()->n_requests, 3000);
+	close(fd);
+}
+
+// ---- a worker that gets no CPU, or is not there
+
+static struct shm_ring *inject_ring(void)
+{
+	return table_writer_ring(&r.engine.tables, 0, SHM_RING_INJECT);
+}
+
+// Channel data of a client that finds no room.
+static void say_without_room(struct turn_connection *c, int fd)
+{
+	static const uint8_t channel_data[4] = { 0x40, 0x00, 0x00, 0x00 };
+
+	while (turn_streams_has_room(c->stream)) {
+		cr_assert_not_null(shm_ring_reserve(inject_ring()));
+		shm_ring_commit(inject_ring());
+	}
+	cr_assert_eq(write(fd, channel_data, sizeof(channel_data)), sizeof(channel_data));
+	for (uint32_t i = 0; i < 5000 && c->blocked_at_ns == 0; i++)
+		run(1);
+	cr_assert_neq(c->blocked_at_ns, 0);
+}
+
+Test(connections, data_waits_for_a_worker_for_as_long_as_data_is_worth_sending)
+{
+	struct config *config = (struct config *)turn_streams_config(streams);
+	struct turn_connection *c;
+	uint16_t n_bytes;
+	int fd;
+
+	config->streams.buffer_ms = 60000;
+	c = begun(&fd);
+	say_without_room(c, fd);
+	c->blocked_at_ns -= 30 * NS_PER_S;
+	run(20);
+	cr_expect_eq(stats()->n_dropped_inject_full, 0);
+	cr_expect_eq(stats()->n_messages_in, 0);
+	while (shm_ring_peek(inject_ring(), &n_bytes) != NULL)
+		shm_ring_release(inject_ring());
+	for (uint32_t i = 0; i < 5000 && stats()->n_messages_in == 0; i++)
+		run(1);
+	cr_expect_eq(stats()->n_messages_in, 1);
+
+	say_without_room(c, fd);
+	c->blocked_at_ns -= 61 * NS_PER_S;
+	for (uint32_t i = 0; i < 5000 && stats()->n_dropped_inject_full == 0; i++)
+		run(1);
+	cr_expect_eq(stats()->n_dropped_inject_full, 1, "too old");
+	cr_expect_eq(stats()->n_messages_in, 1);
 	close(fd);
 }
 
