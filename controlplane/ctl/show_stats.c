@@ -47,6 +47,8 @@ void show_stats_rates(const json_t *r, const json_t *before)
 	add_group(&t, r, before, seconds, "sfu", false);
 	add_group(&t, r, before, seconds, "streams", false);
 	add_group(&t, r, before, seconds, "punt", false);
+	add_group(&t, r, before, seconds, "store", false);
+	add_group(&t, r, before, seconds, "routes", false);
 	table_print(&t);
 }
 

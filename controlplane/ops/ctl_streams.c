@@ -53,6 +53,7 @@ json_t *ctl_stream_counters(const struct engine *e)
 	if (e->turn_listeners != NULL) {
 		const struct turn_listeners_stats *l = turn_listeners_stats(e->turn_listeners);
 
+		add(object, "%s", "connections", l->n_connections);
 		for (uint32_t i = 0; i < TURN_TLS_FAILURE_COUNT; i++)
 			add(object, "tls_failed_%s", turn_tls_failure_name(i),
 			    l->n_tls_failures[i]);

@@ -8,6 +8,7 @@
 #include "controlplane/turn/rest_key.h"
 #include "controlplane/turn/store/accounting.h"
 #include "controlplane/turn/store/redis_store.h"
+#include "controlplane/turn/waiting.h"
 
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX     10000 // one answer must not hold up the loop
@@ -263,6 +264,7 @@ json_t *ctl_user_forget(struct ctl_call *call)
 json_t *ctl_store_counters(const struct engine *e)
 {
 	json_t *o = json_object();
+	const struct turn_waiting *waiting = turn_server_waiting(e->turn);
 	const struct redis_link_stats *link;
 
 	if (!e->redis)
@@ -275,6 +277,12 @@ json_t *ctl_store_counters(const struct engine *e)
 	link = redis_store_link_stats(e->redis);
 	json_object_set_new(o, "connects", ctl_counter(link->n_connects));
 	json_object_set_new(o, "losses", ctl_counter(link->n_losses));
+	json_object_set_new(o, "commands", ctl_counter(link->n_commands));
+	json_object_set_new(o, "commands_refused_full", ctl_counter(link->n_refused_full));
+	json_object_set_new(o, "waited", ctl_counter(waiting->n_kept));
+	json_object_set_new(o, "waiting_dropped_full", ctl_counter(waiting->n_dropped_full));
+	json_object_set_new(o, "waiting_dropped_source", ctl_counter(waiting->n_dropped_source));
+	json_object_set_new(o, "waiting_dropped_late", ctl_counter(waiting->n_dropped_late));
 	if (e->accounting) {
 		struct accounting_stats a = accounting_stats(e->accounting);
 

@@ -148,6 +148,16 @@ static json_t *punt_object(const struct engine *e)
 			 ctl_counter(p->n_invalid));
 }
 
+static json_t *route_object(const struct engine *e)
+{
+	const struct next_hops_stats *n = next_hops_stats(e->hops);
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "lookups", ctl_counter(n->n_route_lookups),
+			 "cache_hits", ctl_counter(n->n_route_cache_hits), "failures",
+			 ctl_counter(n->n_route_failures), "neighbour_events",
+			 ctl_counter(n->n_neighbour_events), "sweeps", ctl_counter(n->n_sweeps));
+}
+
 json_t *ctl_stats(struct ctl_call *call)
 {
 	json_t *counters = json_object();
@@ -162,12 +172,12 @@ json_t *ctl_stats(struct ctl_call *call)
 			json_object_set_new(counters, dp_counter_info[i].name, ctl_counter(sum[i]));
 	}
 	json_object_set_new(counters, "drops", ctl_counter(drops));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "at_ns",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}", "at_ns",
 			 ctl_counter(call->now_ns), "dataplane", counters, "turn",
 			 turn_object(call->engine), "sfu", ctl_sfu_counters(call->engine), "store",
 			 ctl_store_counters(call->engine), "streams",
 			 ctl_stream_counters(call->engine), "punt", punt_object(call->engine),
-			 "latency", latency_object(latency), "allocations",
-			 (json_int_t)turn_server_n_allocations(call->engine->turn), "flows",
-			 (json_int_t)call->engine->tables.tables->turn.n_used);
+			 "routes", route_object(call->engine), "latency", latency_object(latency),
+			 "allocations", (json_int_t)turn_server_n_allocations(call->engine->turn),
+			 "flows", (json_int_t)call->engine->tables.tables->turn.n_used);
 }

@@ -24,6 +24,11 @@ void turn_server_retry(struct turn_server *s, uint64_t now_ns, uint64_t wall_ns)
 	turn_waiting_run(&s->waiting, now_ns, wall_ns);
 }
 
+const struct turn_waiting *turn_server_waiting(const struct turn_server *s)
+{
+	return &s->waiting;
+}
+
 void turn_server_rules_changed(struct turn_server *s)
 {
 	turn_policy_set(s);

@@ -18,6 +18,7 @@
 struct turn_auth;
 struct turn_store;
 struct turn_store_backend;
+struct turn_waiting;
 
 // Where flows get their next hops from. Every idx handed out is one reference on table_writer's
 // neighbour.
@@ -137,6 +138,8 @@ void turn_server_renew_next_hops(struct turn_server *s);
 // While draining, new allocations are sent to the alternate servers; those that are live go on.
 void turn_server_drain(struct turn_server *s, bool is_draining);
 bool turn_server_is_draining(const struct turn_server *s);
+// The requests that wait for the store: how many did, and how many were dropped meanwhile.
+const struct turn_waiting *turn_server_waiting(const struct turn_server *s);
 
 // ---- state for operators
 uint32_t turn_server_n_allocations(const struct turn_server *s);

@@ -144,6 +144,7 @@ expect "sessions lose nothing while Redis dies and is dead" "$no_loss"
 probe_ask steady refresh
 expect "and are refreshed meanwhile" '.ok == 3 and .failed == 0'
 (($(ctl --json stats | jq '.store.kept_while_down') > 0)) || die "nothing was counted: $(ctl --json stats | jq .store)"
+ctl stats | grep -q '^store  *kept_while_down' || die "stats tells people nothing of the store: $(ctl stats)"
 [[ $(grep -c 'known users keep working' "$run_dir/controlplane.log") == 1 ]] || die "$(grep -i redis "$run_dir/controlplane.log")"
 passed "with Redis dead known users and secrets keep working; it is counted, and said once"
 redis_start

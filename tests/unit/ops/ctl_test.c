@@ -211,6 +211,8 @@ Test(ctl, counters)
 	cr_expect_eq(
 		json_integer_value(json_object_get(json_object_get(r, "dataplane"), "rx_pkts")),
 		1000);
+	cr_expect(json_is_integer(json_object_get(json_object_get(r, "routes"), "sweeps")));
+	cr_expect(json_is_integer(json_object_get(json_object_get(r, "routes"), "failures")));
 	json_decref(r);
 	r = result("drops", "");
 	cr_expect(json_array_size(json_object_get(r, "drops")) > 30);

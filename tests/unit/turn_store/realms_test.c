@@ -4,6 +4,7 @@
 
 #include "controlplane/turn/password_key.h"
 #include "controlplane/turn/store/store.h"
+#include "controlplane/turn/waiting.h"
 #include "tests/unit/controlplane/turn_rig.h"
 
 static struct rig r;
@@ -175,6 +176,8 @@ Test(realms, waiting_requests_are_bounded_in_number_and_time)
 	cr_expect_eq(n_again, 512);
 	turn_server_retry(r.engine.turn, r.now_ns + 11 * RIG_S, r.wall_ns + 11 * RIG_S);
 	cr_expect_eq(n_again, 512); // given up
+	cr_expect_eq(turn_server_waiting(r.engine.turn)->n_dropped_full, 300 - 256);
+	cr_expect_eq(turn_server_waiting(r.engine.turn)->n_dropped_late, 256);
 }
 
 Test(realms, waiting_requests_of_one_source_leave_room_to_others)
@@ -199,6 +202,7 @@ Test(realms, waiting_requests_of_one_source_leave_room_to_others)
 	// They wait on without being one too many.
 	turn_server_retry(r.engine.turn, r.now_ns, r.wall_ns);
 	cr_expect_eq(n_again, 2 * (16 + 16 + 3));
+	cr_expect_eq(turn_server_waiting(r.engine.turn)->n_dropped_source, 300 - 16 - 16);
 }
 
 Test(realms, limits_of_the_store_hold)
