@@ -284,14 +284,6 @@ void table_writer_subscription_set_target(struct table_writer *w, uint32_t idx, 
 		__atomic_store_n(&s->target, target, __ATOMIC_RELEASE);
 }
 
-void table_writer_track_set_muted(struct table_writer *w, uint32_t idx, bool is_muted)
-{
-	struct shm_sfu_track *t = &w->sfu->track[idx];
-
-	if (t->is_muted != (is_muted ? 1 : 0))
-		__atomic_store_n(&t->is_muted, is_muted ? 1 : 0, __ATOMIC_RELEASE);
-}
-
 void table_writer_transport_set_rates(struct table_writer *w, uint32_t idx, uint64_t pace_bps,
 				      uint64_t target_bps)
 {

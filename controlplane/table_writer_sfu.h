@@ -75,7 +75,6 @@ void table_writer_subscription_withdraw(struct table_writer *w, uint32_t idx);
 
 void table_writer_subscription_set_track(struct table_writer *w, uint32_t idx, uint32_t track_idx);
 void table_writer_subscription_set_target(struct table_writer *w, uint32_t idx, uint32_t target);
-void table_writer_track_set_muted(struct table_writer *w, uint32_t idx, bool is_muted);
 void table_writer_transport_set_rates(struct table_writer *w, uint32_t idx, uint64_t pace_bps,
 				      uint64_t target_bps);
 // A probe of so many packets at that rate; ids differ from the last one's.
@@ -95,9 +94,6 @@ int table_writer_list_set(struct table_writer *w, uint32_t track_idx, uint32_t w
 void table_writer_ice_restart(struct table_writer *w, uint32_t transport_idx, const char *ufrag,
 			      const char *pwd);
 void table_writer_ice_settle(struct table_writer *w, uint32_t transport_idx);
-// The password in force; "" without. For answers after an adoption.
-void table_writer_ice_pwd(const struct table_writer *w, uint32_t transport_idx,
-			  char out[SHM_ICE_PWD_MAX + 1]);
 
 struct table_writer_srtp {
 	uint32_t profile; // enum dp_srtp_profile

@@ -87,16 +87,6 @@ void table_writer_ice_settle(struct table_writer *w, uint32_t transport_idx)
 	__atomic_store_n(&k->ice_serial, t->serial, __ATOMIC_RELEASE);
 }
 
-void table_writer_ice_pwd(const struct table_writer *w, uint32_t transport_idx,
-			  char out[SHM_ICE_PWD_MAX + 1])
-{
-	const struct shm_srtp_keys *k = record(w, transport_idx);
-	size_t n = k->ice_pwd_bytes <= SHM_ICE_PWD_MAX ? k->ice_pwd_bytes : 0;
-
-	memcpy(out, k->ice_pwd, n);
-	out[n] = '\0';
-}
-
 void table_writer_srtp_set(struct table_writer *w, uint32_t transport_idx,
 			   const struct table_writer_srtp *keys)
 {

@@ -271,15 +271,6 @@ const struct data_channel_counters *data_channel_peer_counters(const struct data
 	return &p->counters;
 }
 
-void data_channel_peer_walk(struct data_channel_peer *p,
-			    void (*each)(void *context, struct data_channel *channel),
-			    void *context)
-{
-	for (uint32_t i = 0; i < DATA_CHANNELS_MAX; i++)
-		if (p->channels[i].state == DATA_CHANNEL_IN_USE && p->channels[i].is_by_peer)
-			each(context, &p->channels[i]);
-}
-
 int data_channel_open(struct data_channel_peer *p, const struct dcep_open *what,
 		      struct data_channel **out)
 {
@@ -325,16 +316,4 @@ void data_channel_close(struct data_channel *c)
 	c->peer->counters.n_closed[DATA_CHANNEL_CLOSE_BY_US]++;
 	c->state = DATA_CHANNEL_DRAINING;
 	data_channel_flush(c);
-}
-
-const char *data_channel_close_reason_name(enum data_channel_close_reason reason)
-{
-	static const char *const names[DATA_CHANNEL_CLOSE_REASON_COUNT] = {
-		[DATA_CHANNEL_CLOSE_BY_US] = "us",
-		[DATA_CHANNEL_CLOSE_BY_PEER] = "peer",
-		[DATA_CHANNEL_CLOSE_SLOW] = "slow",
-		[DATA_CHANNEL_CLOSE_LOST] = "lost",
-	};
-
-	return reason < DATA_CHANNEL_CLOSE_REASON_COUNT ? names[reason] : "unknown";
 }

@@ -72,10 +72,6 @@ void data_channel_peer_free(struct data_channel_peer *p);
 void data_channel_peer_receive(struct data_channel_peer *p, const uint8_t *packet, size_t n_bytes);
 bool data_channel_peer_is_connected(const struct data_channel_peer *p);
 const struct data_channel_counters *data_channel_peer_counters(const struct data_channel_peer *p);
-// All channels that are open, for a watcher that comes later: calls `each` for those that the peer opened.
-void data_channel_peer_walk(struct data_channel_peer *p,
-			    void (*each)(void *context, struct data_channel *channel),
-			    void *context);
 
 // Opens a channel to the peer, which may be sent on at once. -ENOTCONN, -ENOSPC: no stream or channel left,
 // -EINVAL: names too long.
@@ -94,8 +90,5 @@ void data_channel_close(struct data_channel *c);
 struct data_message *data_message_new(const uint8_t *bytes, size_t n_bytes, bool is_binary);
 void data_message_unref(struct data_message *m);
 const uint8_t *data_message_bytes(const struct data_message *m, size_t *n_bytes, bool *is_binary);
-
-// Static name: "us", "peer", "slow", "lost". Never NULL.
-const char *data_channel_close_reason_name(enum data_channel_close_reason reason);
 
 #endif

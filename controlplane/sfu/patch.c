@@ -179,16 +179,6 @@ void sfu_leave(struct sfu *s, const char *session_id, struct sfu_reply *out)
 	sfu_session_end(session, SFU_END_LEFT);
 }
 
-bool sfu_end_session(struct sfu *s, const char *session_id)
-{
-	struct sfu_session *session = sfu_session_by_id(s, session_id);
-
-	if (session == NULL)
-		return false;
-	sfu_session_end(session, SFU_END_OPERATOR);
-	return true;
-}
-
 bool sfu_session_find(const struct sfu *s, const char *session_id, enum sfu_role *role,
 		      char room[SFU_ROOM_BYTES_MAX])
 {

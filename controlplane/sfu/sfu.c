@@ -132,11 +132,6 @@ void sfu_drain(struct sfu *s, bool is_draining)
 	s->is_draining = is_draining;
 }
 
-bool sfu_is_draining(const struct sfu *s)
-{
-	return s->is_draining;
-}
-
 void sfu_handle_datagram(struct sfu *s, uint32_t worker_idx, const struct shm_datagram *d,
 			 size_t n_bytes, uint64_t now_ns)
 {

@@ -47,15 +47,12 @@ void sfu_free(struct sfu *s);
 void sfu_reload(struct sfu *s, const struct config *config);
 // From now on joins are refused, so that the sessions can run out; or not any more.
 void sfu_drain(struct sfu *s, bool is_draining);
-bool sfu_is_draining(const struct sfu *s);
 // What a worker handed up: kinds DTLS, SFU_EVENT, SFU_FEEDBACK. `d` is the caller's copy; its content is not trusted.
 void sfu_handle_datagram(struct sfu *s, uint32_t worker_idx, const struct shm_datagram *d,
 			 size_t n_bytes, uint64_t now_ns);
 // About twenty times a second: retransmissions, bandwidth, expiry.
 #define SFU_TICK_US 50000
 void sfu_tick(struct sfu *s, uint64_t now_ns);
-// An operator ends a session; false if there is none.
-bool sfu_end_session(struct sfu *s, const char *session_id);
 
 const struct sfu_counters *sfu_counters(const struct sfu *s);
 const struct dtls_counters *sfu_dtls_counters(const struct sfu *s);
