@@ -6,12 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ACTIVE_NS            2000000000ull // a stream without packets for so long is not sent
-#define AUDIO_BPS            50000         // of a track that was not measured yet
-#define PACE_LEAST_BPS       200000
-#define PROBE_PACKET_BYTES   315 // of the workers' padding, headers included
+#define ACTIVE_NS      2000000000ull // a stream without packets for so long is not sent
+#define AUDIO_BPS      50000         // of a track that was not measured yet
+#define PACE_LEAST_BPS 200000
+// What a cluster is made of: the workers send packets of the stream again, and padding where they have none, or where the
+// cluster is so slow that large packets would be too few. Queues count packets, and the smallest hold 64.
+#define PROBE_PACKET_BYTES   1260 // headers included
+#define PROBE_PADDING_BYTES  315
+#define PROBE_PADDING_BPS    500000 // below
 #define PROBE_PKTS_MIN       5
-#define PROBE_PKTS_MAX       400
+#define PROBE_PKTS_MAX       40
 #define FEEDBACK_RECORDS_MAX (SHM_DATAGRAM_BYTES_MAX / sizeof(struct shm_sfu_feedback))
 
 int sfu_bandwidth_new(struct sfu_session *session)
@@ -49,6 +53,17 @@ void sfu_bandwidth_free(struct sfu_session *session)
 	session->bandwidth = NULL;
 }
 
+// Its id is another than the last one's, which a predecessor may have given. 0 packets: what is under way ends.
+static void order_probe(struct sfu_session *session, uint32_t n_pkts, uint64_t bps)
+{
+	struct table_writer *w = session->sfu->tables;
+	uint64_t last = table_writer_sfu_view(w)->transport[session->transport_idx].probe;
+
+	table_writer_transport_probe(w, session->transport_idx,
+				     (uint16_t)((last >> 48) % UINT16_MAX + 1), (uint16_t)n_pkts,
+				     (uint32_t)(bps / 1000));
+}
+
 void sfu_bandwidth_feedback(struct sfu_session *session, const uint8_t *bytes, size_t n_bytes,
 			    uint64_t now_ns)
 {
@@ -75,6 +90,8 @@ void sfu_bandwidth_feedback(struct sfu_session *session, const uint8_t *bytes, s
 	}
 	bwe_estimator_feedback(&b->estimator, packets, n, now_ns);
 	bwe_probe_feedback(&b->probe, packets, n);
+	if (bwe_probe_cut(&b->probe, b->estimator.usage, now_ns))
+		order_probe(session, 0, 0);
 	if (bwe_probe_result(&b->probe, now_ns, &result) && result.bps > 0) {
 		b->last_probe_bps = result.bps;
 		bwe_estimator_probed(&b->estimator, result.bps, result.is_saturated, now_ns);
@@ -247,6 +264,7 @@ static void probe(struct sfu *s, struct sfu_session *session, uint64_t now_ns)
 	};
 	struct bwe_probe_cluster cluster;
 	struct bwe_probe_result result;
+	uint64_t packet_bytes;
 	uint64_t n_pkts;
 
 	if (bwe_probe_result(&b->probe, now_ns, &result) && result.bps > 0) {
@@ -255,14 +273,14 @@ static void probe(struct sfu *s, struct sfu_session *session, uint64_t now_ns)
 	}
 	if (!bwe_probe_next(&b->probe, &in, now_ns, &cluster))
 		return;
+	packet_bytes = b->allocation.used_bps > 0 && cluster.target_bps >= PROBE_PADDING_BPS
+			       ? PROBE_PACKET_BYTES
+			       : PROBE_PADDING_BYTES;
 	n_pkts = cluster.target_bps / 8 * ((cluster.end_ns - cluster.begin_ns) / 1000) / 1000000 /
-		 PROBE_PACKET_BYTES;
+		 packet_bytes;
 	n_pkts = n_pkts < PROBE_PKTS_MIN ? PROBE_PKTS_MIN : n_pkts;
 	n_pkts = n_pkts > PROBE_PKTS_MAX ? PROBE_PKTS_MAX : n_pkts;
-	// 0 is no probe.
-	table_writer_transport_probe(s->tables, session->transport_idx,
-				     (uint16_t)(cluster.id % UINT16_MAX + 1), (uint16_t)n_pkts,
-				     (uint32_t)(cluster.target_bps / 1000));
+	order_probe(session, (uint32_t)n_pkts, cluster.target_bps);
 	s->counters.n_probes++;
 }
 
@@ -285,8 +303,9 @@ static uint64_t least_bps(const struct sfu_bandwidth *b, uint32_t n_slots)
 
 static uint64_t pace_of(const struct sfu_bandwidth *b)
 {
-	// Frames are smoothed, but what is decided to be sent always gets through.
-	uint64_t pace_bps = b->estimator.target_bps * 3 / 2;
+	// Little above the estimate: of a long key frame a path that carries just that keeps a fifth waiting. But what is decided to
+	// be sent always gets through.
+	uint64_t pace_bps = b->estimator.target_bps * 5 / 4;
 
 	if (pace_bps < 2 * b->allocation.used_bps)
 		pace_bps = 2 * b->allocation.used_bps;
@@ -303,10 +322,10 @@ static void decide(struct sfu *s, struct sfu_session *session, uint32_t speaker_
 	struct sfu_bandwidth *b = session->bandwidth;
 	uint64_t estimate_bps;
 
-	if (state == NULL)
-		return;
 	b->is_adaptive = t->flags & (SHM_SFU_TRANSPORT_F_TWCC | SHM_SFU_TRANSPORT_F_REMB);
-	take_reports(state, b, now_ns);
+	// No worker knows it before its first packet; at what rate its first key frame goes is decided by then.
+	if (state != NULL)
+		take_reports(state, b, now_ns);
 	for (uint32_t i = 0; i < session->n_slots; i++)
 		describe(s, session, i, speaker_track_idx, now_ns);
 	// Who never tells of its path gets all: there is nothing to decide by.

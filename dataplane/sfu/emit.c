@@ -197,7 +197,7 @@ void dp_sfu_emit(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 		header_bytes = header_write(x, packet, h, job->has_marker, e->rtx_payload_type,
 					    (uint16_t)index, job->out.timestamp, e->rtx_ssrc);
 		source = packet + header_bytes;
-		if (job->kind == DP_SFU_JOB_RTX) {
+		if (job->kind != DP_SFU_JOB_PADDING) {
 			bytes_put_be16(packet + header_bytes, (uint16_t)job->out.index);
 			osn_bytes = RTX_OSN_BYTES;
 			memcpy(packet + header_bytes + osn_bytes,
@@ -206,7 +206,7 @@ void dp_sfu_emit(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 			       payload_bytes);
 			if (job->out.small.is_descriptor_changed)
 				descriptor_rewrite(packet + header_bytes + osn_bytes, m, &job->out);
-			state->n_rtx++;
+			state->n_rtx += job->kind == DP_SFU_JOB_RTX;
 		} else {
 			padding_write(packet, packet + header_bytes, job->padding_bytes);
 		}

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "dataplane/sfu/retransmit.h"
+
 #define NS_PER_MS 1000000ull
 #define TICK_MASK (DP_SFU_WHEEL_SLOTS - 1)
 
@@ -13,18 +15,24 @@
 #define RESENT_AGE_MAX_MS 300
 // What may wait: this much time at the rate, and never less than a key frame takes.
 #define QUEUE_MAX_MS      800
-#define QUEUE_LEAST_BYTES 262144
-#define PROBE_PKTS_MAX    400
-#define PADDING_BYTES     255 // what one byte can count (RFC 3550 §5.1)
-#define PACKET_OVERHEAD   60  // headers, tag: what the rate counts besides the payload
-#define DUE_MAX           32
+#define QUEUE_LEAST_BYTES 524288
+// Media included. Queues count packets, and the smallest hold 64.
+#define PROBE_PKTS_MAX 40
+#define PROBE_NS_MAX   250000000ull
+// Slower clusters are made of padding: of large packets there would be too few to measure by.
+#define REPEAT_LEAST_BPS 500000
+#define PADDING_BYTES    255 // what one byte can count (RFC 3550 §5.1)
+#define PACKET_OVERHEAD  60  // headers, tag: what the rate counts besides the payload
+#define DUE_MAX          32
 
 struct dp_sfu_pacer {
 	struct dp_sfu_pace pace;
 	struct dp_sfu_pace probe_pace;
 	uint64_t probe_bps;
-	uint32_t n_probe;
-	uint32_t bytes; // that wait, of media
+	uint64_t probe_end_ns;
+	uint32_t n_probe;    // packets of the cluster that are still to go
+	uint32_t probe_back; // how old what it repeats is by now
+	uint32_t bytes;      // that wait, of media
 	uint32_t head;
 	uint32_t tail;
 	uint32_t resent_head;
@@ -163,15 +171,32 @@ static void make_room(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt, 
 		drop_oldest(x, p);
 }
 
-void dp_sfu_pacer_push(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
-		       struct dp_sfu_job *job, const struct dp_sfu_header *h)
+// Sends now. While a probe runs, all that is sent counts as its: padding only fills what media leaves.
+static void job_send(struct dp_sfu_transmission *x, struct dp_sfu_egress *e, struct dp_sfu_job *job,
+		     const struct dp_sfu_header *h)
 {
 	struct dp_sfu_watcher *wt = e->watcher;
 	struct dp_sfu_pacer *p = wt->pacer;
 	uint64_t now_ns = x->worker->now_ns;
 
+	if (p != NULL && p->n_probe > 0) {
+		job->probe_id = p->probe_id;
+		p->n_probe--;
+		dp_sfu_pace_spend(&p->probe_pace, now_ns, job_bytes(job), p->probe_bps);
+	}
+	if (p != NULL && wt->pace_bps != 0)
+		dp_sfu_pace_spend(&p->pace, now_ns, job_bytes(job), wt->pace_bps);
+	dp_sfu_emit(x, e, job, h);
+}
+
+void dp_sfu_pacer_push(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
+		       struct dp_sfu_job *job, const struct dp_sfu_header *h)
+{
+	struct dp_sfu_watcher *wt = e->watcher;
+	struct dp_sfu_pacer *p = wt->pacer;
+
 	if (wt->pace_bps == 0 && (p == NULL || !has_media(p))) {
-		dp_sfu_emit(x, e, job, h);
+		job_send(x, e, job, h);
 		return;
 	}
 	p = pacer_of(wt);
@@ -179,9 +204,8 @@ void dp_sfu_pacer_push(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 		x->worker->count[DP_DROP_NO_MBUF]++;
 		return;
 	}
-	if (!has_media(p) && dp_sfu_pace_is_due(&p->pace, now_ns)) {
-		dp_sfu_pace_spend(&p->pace, now_ns, job_bytes(job), wt->pace_bps);
-		dp_sfu_emit(x, e, job, h);
+	if (!has_media(p) && dp_sfu_pace_is_due(&p->pace, x->worker->now_ns)) {
+		job_send(x, e, job, h);
 		return;
 	}
 	make_room(x, wt, job->queued_at_ms);
@@ -204,7 +228,7 @@ void dp_sfu_pacer_resend(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 	struct dp_sfu_pacer *p = wt->pacer;
 
 	if (wt->pace_bps == 0 && (p == NULL || !has_media(p))) {
-		dp_sfu_emit(x, e, job, NULL);
+		job_send(x, e, job, NULL);
 		return;
 	}
 	p = pacer_of(wt);
@@ -227,7 +251,7 @@ void dp_sfu_probe_check(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt
 	uint64_t kbps = (uint32_t)word;
 	struct dp_sfu_pacer *p;
 
-	if (id == wt->probe_id || id == 0 || n_pkts == 0 || kbps == 0)
+	if (id == wt->probe_id || id == 0)
 		return;
 	// Padding needs an RTX stream to go in; until there is one the cluster waits.
 	if (wt->probe_egress == 0)
@@ -238,39 +262,26 @@ void dp_sfu_probe_check(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt
 	wt->probe_id = id;
 	wt->state->probe_id = id;
 	p->probe_id = id & 0xff ? (uint8_t)id : 1;
-	p->n_probe = RTE_MIN(n_pkts, (uint32_t)PROBE_PKTS_MAX);
+	p->n_probe = kbps > 0 ? RTE_MIN(n_pkts, (uint32_t)PROBE_PKTS_MAX) : 0;
 	p->probe_bps = kbps * 1000;
+	p->probe_back = 0;
 	p->probe_pace.next_ns = x->worker->now_ns;
+	p->probe_end_ns = x->worker->now_ns + PROBE_NS_MAX;
 	wheel_insert(x, wt);
 }
 
-static uint32_t probe_send(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
+static void fill_send(struct dp_sfu_transmission *x, struct dp_sfu_egress *e)
 {
-	struct dp_sfu_egress *e = &x->egress[wt->probe_egress];
-	struct dp_sfu_pacer *p = wt->pacer;
-	uint64_t now_ns = x->worker->now_ns;
-	uint32_t n = 0;
+	struct dp_sfu_pacer *p = e->watcher->pacer;
+	struct dp_sfu_job job = { .egress_idx = e->idx, .kind = DP_SFU_JOB_REPEAT };
 
-	if (e->serial == 0 || e->watcher != wt || e->rtx_ssrc == 0 || e->rtx_payload_type == 0xff) {
-		p->n_probe = 0;
-		return 0;
-	}
-	while (p->n_probe > 0 && dp_sfu_pace_is_due(&p->probe_pace, now_ns)) {
-		struct dp_sfu_job job = {
-			.out = { .timestamp = e->rewrite.last_timestamp },
-			.egress_idx = e->idx,
-			.kind = DP_SFU_JOB_PADDING,
-			.padding_bytes = PADDING_BYTES,
-			.probe_id = p->probe_id,
-		};
-
-		dp_sfu_pace_spend(&p->probe_pace, now_ns, job_bytes(&job), p->probe_bps);
-		dp_sfu_emit(x, e, &job, NULL);
-		wt->state->n_probe_pkts++;
-		p->n_probe--;
-		n++;
-	}
-	return n;
+	if (p->probe_bps < REPEAT_LEAST_BPS || !dp_sfu_repeat_find(x, e, &p->probe_back, &job))
+		job = (struct dp_sfu_job){ .out = { .timestamp = e->rewrite.last_timestamp },
+					   .egress_idx = e->idx,
+					   .kind = DP_SFU_JOB_PADDING,
+					   .padding_bytes = PADDING_BYTES };
+	e->watcher->state->n_probe_pkts++;
+	job_send(x, e, &job, NULL);
 }
 
 // ---- sending
@@ -308,11 +319,45 @@ static bool job_take(struct dp_sfu_pacer *p, struct dp_sfu_job *job)
 	return true;
 }
 
+// Sends the next job that waits; false when there is none.
+static bool next_send(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
+{
+	struct dp_sfu_job job;
+
+	while (job_take(wt->pacer, &job)) {
+		struct dp_sfu_egress *e = &x->egress[job.egress_idx];
+
+		if (e->serial == job.egress_serial && e->watcher == wt) {
+			job_send(x, e, &job, NULL);
+			return true;
+		}
+		rte_pktmbuf_free(job.plain);
+	}
+	return false;
+}
+
+// What waits goes at the probe's rate, too.
+static uint32_t probe_send(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
+{
+	struct dp_sfu_egress *e = &x->egress[wt->probe_egress];
+	struct dp_sfu_pacer *p = wt->pacer;
+	uint64_t now_ns = x->worker->now_ns;
+	uint32_t n = 0;
+
+	if (e->serial == 0 || e->watcher != wt || e->rtx_ssrc == 0 || e->rtx_payload_type == 0xff ||
+	    now_ns >= p->probe_end_ns)
+		p->n_probe = 0;
+	for (; p->n_probe > 0 && dp_sfu_pace_is_due(&p->probe_pace, now_ns); n++) {
+		if (!next_send(x, wt))
+			fill_send(x, e);
+	}
+	return n;
+}
+
 static uint32_t drain(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
 {
 	struct dp_sfu_pacer *p = wt->pacer;
 	uint64_t now_ns = x->worker->now_ns;
-	struct dp_sfu_job job;
 	uint32_t n = 0;
 
 	// Its keys are away: what waits grows old, and goes when it is too old.
@@ -323,18 +368,8 @@ static uint32_t drain(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
 		return 0;
 	}
 	drop_old_resent(x, p, (uint32_t)(now_ns / NS_PER_MS));
-	while ((wt->pace_bps == 0 || dp_sfu_pace_is_due(&p->pace, now_ns)) && job_take(p, &job)) {
-		struct dp_sfu_egress *e = &x->egress[job.egress_idx];
-
-		if (e->serial != job.egress_serial || e->watcher != wt) {
-			rte_pktmbuf_free(job.plain);
-			continue;
-		}
-		if (wt->pace_bps != 0)
-			dp_sfu_pace_spend(&p->pace, now_ns, job_bytes(&job), wt->pace_bps);
-		dp_sfu_emit(x, e, &job, NULL);
+	while ((wt->pace_bps == 0 || dp_sfu_pace_is_due(&p->pace, now_ns)) && next_send(x, wt))
 		n++;
-	}
 	n += probe_send(x, wt);
 	wt->state->pacer_bytes = p->bytes;
 	return n;

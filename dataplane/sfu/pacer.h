@@ -50,7 +50,8 @@ void dp_sfu_pacer_push(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 // The same for a retransmission.
 void dp_sfu_pacer_resend(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
 			 struct dp_sfu_job *job);
-// A cluster of padding that the control plane wants sent: word of shm_sfu_transport.probe.
+// A cluster that the control plane wants sent: word of shm_sfu_transport.probe. All that is sent meanwhile is of it; what is
+// missing is filled up with packets of the stream once more, or with padding.
 void dp_sfu_probe_check(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt, uint64_t word);
 // Gives up what waits for one subscription.
 void dp_sfu_pacer_forget(struct dp_sfu_transmission *x, struct dp_sfu_egress *e);

@@ -15,6 +15,11 @@
 #define EVICT_AHEAD 4
 // What leaves at once, for which packets on their way have to wait: as many as a burst brings.
 #define EXPIRE_MAX DP_BURST
+// What a probe repeats: of so many packets that were sent last, the largest of so many in turn.
+#define REPEAT_PKTS        64
+#define REPEAT_SEEN_PKTS   8
+#define REPEAT_GOOD_BYTES  1000 // as large as need be
+#define REPEAT_LEAST_BYTES 400  // less is hardly more than padding
 
 struct layer_cache {
 	struct rte_mbuf *packet[DP_SFU_CACHE_LAYER_PKTS];
@@ -204,6 +209,55 @@ static void rewrite_again(const struct dp_sfu_sent_terms *t, const struct rte_mb
 	out->small.is_descriptor_changed = is_changed;
 }
 
+// ---- what is sent again
+
+// Fills in the job of a packet as the watcher had it; NULL when it is not there any more.
+static union dp_sfu_sent_packet *sent_find(struct dp_sfu_transmission *x, struct dp_sfu_egress *e,
+					   uint16_t sequence, struct dp_sfu_job *job)
+{
+	const struct dp_sfu_sent_terms *t;
+	union dp_sfu_sent_packet *p;
+
+	if (e->sent == NULL || e->rtx_ssrc == 0 || e->rtx_payload_type == 0xff)
+		return NULL;
+	p = &e->sent->packet[sequence % DP_SFU_SENT_PKTS];
+	t = &e->sent->terms[p->terms % DP_SFU_SENT_TERMS];
+	if (!(p->flags & DP_SFU_SENT_F_SET) || t->number != p->terms ||
+	    (uint16_t)(p->in_sequence + t->index_offset) != sequence)
+		return NULL;
+	job->plain = dp_sfu_cache_find(x->cache, t->track_idx, t->track_serial, t->layer,
+				       p->in_sequence);
+	if (job->plain == NULL)
+		return NULL;
+	rewrite_again(t, job->plain, dp_sfu_media(job->plain), &job->out);
+	job->has_marker = p->flags & DP_SFU_SENT_F_MARKER ? 1 : 0;
+	return p;
+}
+
+bool dp_sfu_repeat_find(struct dp_sfu_transmission *x, struct dp_sfu_egress *e, uint32_t *back,
+			struct dp_sfu_job *job)
+{
+	uint32_t from = *back % REPEAT_PKTS;
+	uint32_t n_bytes = 0;
+
+	for (uint32_t i = 0; i < REPEAT_SEEN_PKTS && n_bytes < REPEAT_GOOD_BYTES; i++) {
+		uint16_t sequence = (uint16_t)(e->rewrite.next_index - 1 - from - i);
+		struct dp_sfu_job found = *job;
+
+		if (sent_find(x, e, sequence, &found) == NULL ||
+		    dp_sfu_media(found.plain)->payload_bytes <= n_bytes)
+			continue;
+		n_bytes = dp_sfu_media(found.plain)->payload_bytes;
+		*job = found;
+		*back = from + i + 1;
+	}
+	if (n_bytes >= REPEAT_LEAST_BYTES)
+		return true;
+	// Nothing so old is there: the newest again.
+	*back = 0;
+	return from > 0 && dp_sfu_repeat_find(x, e, back, job);
+}
+
 // ---- NACK
 
 // Enqueues one packet again; false when it is not there any more.
@@ -216,25 +270,13 @@ static bool resend(struct dp_sfu_transmission *x, struct dp_sfu_egress *e, uint1
 		.queued_at_ms = now_ms,
 		.kind = DP_SFU_JOB_RTX,
 	};
-	const struct dp_sfu_sent_terms *t;
-	union dp_sfu_sent_packet *p;
+	union dp_sfu_sent_packet *p = sent_find(x, e, sequence, &job);
 
-	if (e->sent == NULL || e->rtx_ssrc == 0 || e->rtx_payload_type == 0xff)
-		return false;
-	p = &e->sent->packet[sequence % DP_SFU_SENT_PKTS];
-	t = &e->sent->terms[p->terms % DP_SFU_SENT_TERMS];
-	if (!(p->flags & DP_SFU_SENT_F_SET) || t->number != p->terms ||
-	    (uint16_t)(p->in_sequence + t->index_offset) != sequence)
-		return false;
-	job.plain = dp_sfu_cache_find(x->cache, t->track_idx, t->track_serial, t->layer,
-				      p->in_sequence);
-	if (job.plain == NULL)
+	if (p == NULL)
 		return false;
 	if (p->resent_at_ms != 0 && (uint16_t)(now_ms - p->resent_at_ms) < rtt_ms)
 		return true; // on its way
 	p->resent_at_ms = (uint16_t)now_ms | 1;
-	rewrite_again(t, job.plain, dp_sfu_media(job.plain), &job.out);
-	job.has_marker = p->flags & DP_SFU_SENT_F_MARKER ? 1 : 0;
 	dp_sfu_pacer_resend(x, e, &job);
 	return true;
 }

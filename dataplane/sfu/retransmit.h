@@ -73,6 +73,11 @@ static inline void dp_sfu_sent_put(struct dp_sfu_egress *e, uint32_t track_idx,
 		(uint64_t)(DP_SFU_SENT_F_SET | (has_marker ? DP_SFU_SENT_F_MARKER : 0)) << 56;
 }
 
+// A large packet of those that the watcher was sent last, for a probe to send again: fills in plain, out and has_marker of the
+// job, without a reference. `*back`, 0 at first, makes the next call go on to an older one. False when there is none.
+bool dp_sfu_repeat_find(struct dp_sfu_transmission *x, struct dp_sfu_egress *e, uint32_t *back,
+			struct dp_sfu_job *job);
+
 struct dp_sfu_cache;
 
 // `n_mbufs`: packets held at once.

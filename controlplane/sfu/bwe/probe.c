@@ -201,13 +201,17 @@ bool bwe_probe_result(struct bwe_probe *p, uint64_t now_ns, struct bwe_probe_res
 	return true;
 }
 
-void bwe_probe_abort(struct bwe_probe *p, uint64_t now_ns)
+bool bwe_probe_cut(struct bwe_probe *p, enum bwe_usage usage, uint64_t now_ns)
 {
-	if (!bwe_probe_is_running(p))
-		return;
-	p->cluster.cause = BWE_PROBE_NONE;
-	p->has_ticks = false;
-	fail(p, now_ns);
+	const struct bwe_probe_span *s = &p->span;
+
+	if (!bwe_probe_is_running(p) || now_ns >= p->cluster.end_ns || !p->is_marked ||
+	    s->n_sent < PACKETS_MIN)
+		return false;
+	if (usage != BWE_USAGE_OVER && (double)s->n_received >= RECEIVED_MIN * (double)s->n_sent)
+		return false;
+	p->cluster.end_ns = now_ns;
+	return true;
 }
 
 const char *bwe_probe_cause_name(enum bwe_probe_cause cause)

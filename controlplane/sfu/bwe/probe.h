@@ -1,8 +1,8 @@
 // When to send more than the media to learn whether the path carries more, and what the answer was.
 //
 // The video of an SFU fills the path in steps, so an estimate grows by probes: for a short time the
-// worker paces media plus RTX padding at the rate that is asked, and the records of those packets
-// say at what rate they arrived. Clusters are asked for at the start (three and six times the
+// worker paces at the rate that is asked, media and what fills it up, and the records of those
+// packets say at what rate they arrived. Clusters are asked for at the start (three and six times the
 // estimate), and whenever a subscriber wants more than its estimate allows: soon after a layer was
 // taken away, then every few seconds, each success followed at once by the next step up. One probe
 // per estimator, same owner. Pure.
@@ -86,10 +86,11 @@ bool bwe_probe_next(struct bwe_probe *p, const struct bwe_probe_input *in, uint6
 void bwe_probe_feedback(struct bwe_probe *p, const struct bwe_packet *packets, uint32_t n);
 // Whether the current cluster has come to an end, and with what.
 bool bwe_probe_result(struct bwe_probe *p, uint64_t now_ns, struct bwe_probe_result *out);
-// Says that overuse or anything else ended the cluster early: it gives no result. The worker is to
-// be told too.
-void bwe_probe_abort(struct bwe_probe *p, uint64_t now_ns);
 bool bwe_probe_is_running(const struct bwe_probe *p);
+
+// Whether what came back of a cluster that is still sent says enough: a queue grows, or a good part
+// is lost. Its time ends now, and what is known by then is its result. The worker is to be told.
+bool bwe_probe_cut(struct bwe_probe *p, enum bwe_usage usage, uint64_t now_ns);
 
 const char *bwe_probe_cause_name(enum bwe_probe_cause cause);
 

@@ -71,7 +71,7 @@ enum shm_sfu_phase {
 // 128    4 rtt_us          dp     from LSR and DLSR of its reports, 0 = unknown
 // 132    4 loss_q8         dp     fraction lost of its last report, of 256
 // 136    8 report_at_ns    dp     of the last receiver report
-// 144    8 n_probe_pkts    dp     padding sent for probes
+// 144    8 n_probe_pkts    dp     sent to fill probes up
 // 152    4 probe_id        dp     last cluster that was sent
 // 156    4 pacer_bytes     dp     queued in the pacer
 // 160  640 srtcp_rx        dp     of what the client sends

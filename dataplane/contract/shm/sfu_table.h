@@ -64,7 +64,7 @@ enum shm_sfu_extension {
 //  64    4 first_track        cp     head of the chain of tracks published here, 0 = none; atomic
 //  68    4 first_subscription cp     head of the chain of subscriptions, 0 = none; atomic
 //  72    8 pace_bps           cp     send no faster, all streams together; 0 = unpaced; atomic
-//  80    8 probe              cp     cluster id (63..48), packets (47..32), kb/s (31..0) of padding to send; a new id starts it; atomic
+//  80    8 probe              cp     cluster id (63..48), packets (47..32), kb/s (31..0), media included; a new id starts it, 0 packets end it; atomic
 //  88    8 target_bps         cp     the estimate in force; REMB to a publisher is made of it; 0 = none; atomic
 //  96    4 rtcp_ssrc          cp     our sender SSRC in RTCP to this client
 // 100   28 reserved2          cp     0

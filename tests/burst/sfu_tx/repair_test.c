@@ -381,6 +381,26 @@ Test(sfu_repair, feedback_is_joined_with_sending_times)
 	cr_assert_null(shm_ring_peek(rig.w->punt, &n));
 }
 
+static void order_probe(uint32_t id, uint32_t n_pkts, uint32_t kbps)
+{
+	rig.transport[2].probe = (uint64_t)id << 48 | (uint64_t)n_pkts << 32 | kbps;
+}
+
+// Noticed with the next packet of a stream, once the last look at the table is so long ago; that one is the first of it.
+static void probe(uint32_t id, uint32_t n_pkts, uint32_t kbps, uint64_t sequence)
+{
+	order_probe(id, n_pkts, kbps);
+	rig_advance_ns(5 * MS);
+	video(sequence, (uint32_t)sequence * 3000, START | END);
+}
+
+static void wait_ms(uint32_t n_ms)
+{
+	for (uint32_t i = 0; i < 4 * n_ms; i++)
+		rig_advance_ns(MS / 4);
+}
+
+// Too slow for large packets.
 Test(sfu_repair, probe_of_padding)
 {
 	struct shm_sfu_feedback f;
@@ -389,11 +409,8 @@ Test(sfu_repair, probe_of_padding)
 	uint16_t n;
 
 	video(1, 3000, KEY | END);
-	rig.transport[2].probe = UINT64_C(7) << 48 | UINT64_C(10) << 32 | 2000;
-	rig_advance_ns(5 * MS);
-	video(2, 6000, START | END); // notices the word
-	for (uint32_t i = 0; i < 60; i++)
-		rig_advance_ns(MS / 4);
+	probe(7, 11, 400, 2);
+	wait_ms(80);
 	cr_assert_eq(rig.n_frames, 12);
 	for (uint32_t i = 0; i < rig.n_frames; i++) {
 		client_read(i, &got);
@@ -413,7 +430,112 @@ Test(sfu_repair, probe_of_padding)
 	memcpy(&f, d->data, sizeof(f));
 	cr_assert_eq(f.probe_id, 7);
 	// The same word does not start it again.
-	for (uint32_t i = 0; i < 60; i++)
-		rig_advance_ns(MS);
+	wait_ms(60);
 	cr_assert_eq(rig.n_frames, 12);
+}
+
+// RFC 4588 §4: what a probe is filled with is what the watcher has, once more.
+Test(sfu_repair, rfc4588_4_a_probe_repeats_large_packets)
+{
+	struct client_packet original[3];
+	uint64_t from_ns;
+	bool is_seen[3] = { false };
+
+	video(1, 3000, KEY | END);
+	video(2, 6000, START | END);
+	from_ns = rig.w->now_ns + 5 * MS;
+	probe(7, 11, 2000, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		client_read(i, &original[i]);
+	while (rig.n_frames < 13 && rig.w->now_ns - from_ns < 100 * MS)
+		rig_advance_ns(MS / 4);
+	// Eleven packets of 1060 bytes at 2 Mb/s; the first at once.
+	cr_assert_geq(rig.w->now_ns - from_ns, 35 * MS);
+	cr_assert_leq(rig.w->now_ns - from_ns, 45 * MS);
+	for (uint32_t i = 3; i < rig.n_frames; i++) {
+		uint32_t k;
+
+		client_read(i, &got);
+		cr_assert_eq(got.rtp.ssrc, 0x20002);
+		cr_assert_eq(got.rtp.payload_type, 101);
+		cr_assert_eq(got.rtp.payload_bytes, PAYLOAD + 2);
+		for (k = 0; k < 3; k++)
+			if (original[k].rtp.sequence == bytes_get_be16(got.rtp.payload))
+				break;
+		cr_assert_lt(k, 3, "of a packet that was sent");
+		is_seen[k] = true;
+		cr_assert_eq(got.rtp.timestamp, original[k].rtp.timestamp);
+		cr_assert_arr_eq(got.rtp.payload + 2, original[k].rtp.payload, PAYLOAD);
+	}
+	cr_assert(is_seen[0] && is_seen[1] && is_seen[2], "in turn");
+	cr_assert_eq(rig.transport_state[2].n_probe_pkts, 10);
+	cr_assert_eq(rig.egress[2].n_rtx, 0, "nobody asked for them");
+	wait_ms(100);
+	cr_assert_eq(rig.n_frames, 13);
+}
+
+Test(sfu_repair, a_probe_without_packets_in_the_cache_is_of_padding)
+{
+	video(1, 3000, KEY | END);
+	wait_ms(1300);
+	order_probe(7, 5, 2000);
+	rig_advance_ns(5 * MS);
+	send_as(AUDIO, 1, 0, 0);
+	wait_ms(20);
+	cr_assert_eq(rig.transport_state[2].n_probe_pkts, 5);
+	for (uint32_t i = 2; i < rig.n_frames; i++) {
+		client_read(i, &got);
+		if (got.rtp.ssrc == 0x20002)
+			cr_assert_eq(got.rtp.padding_bytes, 255);
+	}
+}
+
+// A queue of 64 packets holds it, however slow the path is.
+Test(sfu_repair, a_probe_is_of_40_packets_at_most)
+{
+	video(1, 3000, KEY | END);
+	probe(7, 400, 20000, 2);
+	wait_ms(300);
+	cr_assert_eq(rig.n_frames, 1 + 40);
+}
+
+Test(sfu_repair, what_waits_goes_with_the_probe_and_counts_as_its)
+{
+	uint32_t n_before;
+	uint32_t n_media = 0;
+
+	rig.transport[2].pace_bps = PACE_BPS / 4;
+	video(1, 3000, KEY | END);
+	wait_ms(20);
+	for (uint32_t i = 0; i < 20; i++)
+		video(2 + i, 6000, i == 0 ? START : 0);
+	n_before = rig.n_frames;
+	order_probe(7, 30, PACE_BPS / 1000);
+	// The media alone would take 170 ms. It goes first, and the rest is filled up: 30 packets in 64 ms.
+	wait_ms(75);
+	cr_assert_geq(rig.n_frames - n_before, 29);
+	cr_assert_leq(rig.n_frames - n_before, 31);
+	for (uint32_t i = n_before; i < rig.n_frames; i++) {
+		client_read(i, &got);
+		n_media += got.rtp.ssrc == 0x10002;
+	}
+	cr_assert_geq(n_media, 18);
+	cr_assert_leq(rig.transport_state[2].n_probe_pkts, 12);
+	cr_assert_eq(rig.egress[2].n_dropped, 0);
+}
+
+Test(sfu_repair, a_probe_of_no_packets_ends_the_one_under_way)
+{
+	uint32_t n_sent;
+
+	video(1, 3000, KEY | END);
+	probe(7, 40, 1000, 2);
+	wait_ms(40);
+	order_probe(8, 0, 0);
+	wait_ms(10);
+	n_sent = rig.n_frames;
+	cr_assert_leq(n_sent, 2 + 8, "%u", n_sent);
+	wait_ms(100);
+	cr_assert_eq(rig.n_frames, n_sent);
+	cr_assert_eq(rig.transport_state[2].probe_id, 8);
 }

@@ -124,6 +124,7 @@ Test(bwe_probe, a_lost_cluster_says_nothing)
 
 Test(bwe_probe, soon_after_bandwidth_was_taken_away)
 {
+	struct bwe_probe_result result;
 	struct bwe_probe_input in = input(2000000, 10000000);
 
 	start(&in, 100 * S);
@@ -133,8 +134,47 @@ Test(bwe_probe, soon_after_bandwidth_was_taken_away)
 	cr_assert(bwe_probe_next(&p, &in, 102 * S + 700 * MS, &cluster));
 	cr_assert_eq(cluster.cause, BWE_PROBE_RECOVER);
 	cr_assert_eq(cluster.target_bps, 600000);
-	bwe_probe_abort(&p, 103 * S);
+	cr_assert(bwe_probe_result(&p, 104 * S, &result), "not a single record");
 	cr_assert_not(bwe_probe_is_running(&p));
 	in.usage = BWE_USAGE_OVER;
 	cr_assert_not(bwe_probe_next(&p, &in, 130 * S, &cluster), "not into a queue that grows");
+}
+
+// Sends the first 50 of a cluster's 200 ms, of which the path carries a part.
+static void carry_the_beginning(double loss, uint64_t now_ns)
+{
+	static struct link link;
+	static struct bwe_packet packets[LINK_KEPT_PKTS];
+
+	link_init(&link, 50000000);
+	link.loss = loss;
+	for (uint64_t i = 0; i < 20; i++)
+		link_send(&link, now_ns + i * 5 * MS / 2, 1200, BWE_PACKET_F_PROBE);
+	bwe_probe_feedback(&p, packets,
+			   link_feedback(&link, now_ns + 10 * S, packets, LINK_KEPT_PKTS));
+}
+
+Test(bwe_probe, ends_when_the_first_feedback_tells_of_a_queue_or_of_loss)
+{
+	struct bwe_probe_input in = input(2000000, 10000000);
+	struct bwe_probe_result result;
+
+	start(&in, 100 * S);
+	cr_assert(bwe_probe_next(&p, &in, 110 * S, &cluster));
+	cr_assert_not(bwe_probe_cut(&p, BWE_USAGE_OVER, 110 * S + 80 * MS), "of something else");
+	carry_the_beginning(0, 110 * S);
+	cr_assert_not(bwe_probe_cut(&p, BWE_USAGE_NORMAL, 110 * S + 80 * MS), "all is well");
+	cr_assert_not(bwe_probe_result(&p, 110 * S + 80 * MS, &result));
+	cr_assert(bwe_probe_cut(&p, BWE_USAGE_OVER, 110 * S + 80 * MS));
+	cr_assert_not(bwe_probe_cut(&p, BWE_USAGE_OVER, 110 * S + 90 * MS), "told once");
+	// What came back until then counts.
+	cr_assert(bwe_probe_result(&p, 111 * S + 100 * MS, &result));
+	cr_assert_geq(result.bps, 3600000, "%lu b/s", result.bps);
+	cr_assert_leq(result.bps, 4000000, "%lu b/s", result.bps);
+
+	cr_assert(bwe_probe_next(&p, &in, 120 * S, &cluster));
+	carry_the_beginning(0.5, 120 * S);
+	cr_assert(bwe_probe_cut(&p, BWE_USAGE_NORMAL, 120 * S + 80 * MS));
+	cr_assert(bwe_probe_result(&p, 121 * S + 100 * MS, &result));
+	cr_assert_eq(result.bps, 0);
 }

@@ -8,7 +8,11 @@
 #define AUDIO_NS    (20 * MS)
 #define AUDIO_BYTES 100
 #define VIDEO_BYTES 1100
-#define PAD_BYTES   255
+// What fills a probe up: packets of the stream once more, and padding where it is slow; so many at
+// most, media included.
+#define PAD_BYTES      255
+#define REPEAT_BPS     500000
+#define PROBE_PKTS_MAX 40
 
 void subscriber_init(struct subscriber *s, uint64_t capacity_bps)
 {
@@ -41,10 +45,6 @@ static void decide(struct subscriber *s)
 		s->n_layer_changes++;
 		s->last_layer = s->tracks[1].layer;
 	}
-	if (bwe_probe_is_running(&s->probe) && s->estimator.usage == BWE_USAGE_OVER) {
-		bwe_probe_abort(&s->probe, s->now_ns);
-		s->padding_end_ns = 0;
-	}
 	if (bwe_probe_result(&s->probe, s->now_ns, &result) && result.bps)
 		bwe_estimator_probed(&s->estimator, result.bps, result.is_saturated, s->now_ns);
 	in = (struct bwe_probe_input){
@@ -58,13 +58,22 @@ static void decide(struct subscriber *s)
 		s->padding_bps = cluster.target_bps;
 		s->padding_end_ns = cluster.end_ns;
 		s->padding_credit_bits = 0;
+		s->n_probe = PROBE_PKTS_MAX;
 	}
+}
+
+static void send(struct subscriber *s, uint16_t n_bytes)
+{
+	bool is_probing = s->now_ns < s->padding_end_ns && s->n_probe > 0;
+
+	link_send(&s->link, s->now_ns, n_bytes, is_probing ? BWE_PACKET_F_PROBE : 0);
+	s->n_probe -= is_probing;
+	s->padding_credit_bits -= n_bytes * 8;
 }
 
 static void send_media(struct subscriber *s)
 {
-	bool is_probing = s->now_ns < s->padding_end_ns;
-	uint8_t flags = is_probing ? BWE_PACKET_F_PROBE : 0;
+	uint16_t pad_bytes = s->padding_bps >= REPEAT_BPS ? VIDEO_BYTES : PAD_BYTES;
 	int layer = s->tracks[1].layer;
 	uint64_t bps = s->fixed_bps;
 
@@ -72,23 +81,20 @@ static void send_media(struct subscriber *s)
 		bps = s->estimator.target_bps;
 	else if (bps == 0 && layer != BWE_PAUSED && s->tracks[1].was_allocated)
 		bps = s->tracks[1].layers[layer].bitrate_bps;
-	if (is_probing)
+	if (s->now_ns < s->padding_end_ns)
 		s->padding_credit_bits += (double)s->padding_bps * STEP_NS / 1e9;
 	if (s->now_ns >= s->next_audio_ns) {
 		s->next_audio_ns = s->now_ns + AUDIO_NS;
-		link_send(&s->link, s->now_ns, AUDIO_BYTES, flags);
-		s->padding_credit_bits -= AUDIO_BYTES * 8;
+		send(s, AUDIO_BYTES);
 	}
 	s->video_credit_bits += (double)bps * STEP_NS / 1e9;
 	while (s->video_credit_bits >= VIDEO_BYTES * 8) {
-		link_send(&s->link, s->now_ns, VIDEO_BYTES, flags);
+		send(s, VIDEO_BYTES);
 		s->video_credit_bits -= VIDEO_BYTES * 8;
-		s->padding_credit_bits -= VIDEO_BYTES * 8;
 	}
-	while (is_probing && s->padding_credit_bits >= PAD_BYTES * 8) {
-		link_send(&s->link, s->now_ns, PAD_BYTES, flags);
-		s->padding_credit_bits -= PAD_BYTES * 8;
-	}
+	while (s->now_ns < s->padding_end_ns && s->n_probe > 0 &&
+	       s->padding_credit_bits >= pad_bytes * 8)
+		send(s, pad_bytes);
 }
 
 static void step(struct subscriber *s)
@@ -102,6 +108,8 @@ static void step(struct subscriber *s)
 	if (n) {
 		bwe_estimator_feedback(&s->estimator, packets, n, s->now_ns);
 		bwe_probe_feedback(&s->probe, packets, n);
+		if (bwe_probe_cut(&s->probe, s->estimator.usage, s->now_ns))
+			s->padding_end_ns = 0;
 	}
 	if (s->now_ns >= s->next_tick_ns) {
 		s->next_tick_ns = s->now_ns + TICK_NS;

@@ -24,6 +24,7 @@ struct subscriber {
 	double padding_credit_bits;
 	uint64_t padding_end_ns;
 	uint64_t padding_bps;
+	uint32_t n_probe; // packets that are still to go
 	uint32_t n_probes;
 	uint32_t n_layer_changes;
 	int last_layer;

@@ -157,6 +157,16 @@ Test(room, a_slow_watcher_gets_a_lower_layer_and_the_others_do_not)
 	cr_assert(view()->subscription[sfu_rig_slot(&r, slow, 1)].target & SHM_SFU_TARGET_F_PAUSED);
 }
 
+// A worker tells of a transport with its first packet, which may be that of a key frame.
+Test(room, a_watcher_is_paced_before_any_worker_tells_of_it)
+{
+	uint32_t w;
+
+	sfu_rig_joined(&r, SFU_ROLE_PUBLISH, "room", "ann", "chromium_publish", NULL);
+	w = sfu_rig_joined(&r, SFU_ROLE_WATCH, "room", NULL, "chromium_watch", NULL);
+	cr_assert_neq(view()->transport[w].pace_bps, 0);
+}
+
 Test(room, with_last_n_only_who_spoke_last_is_seen)
 {
 	uint32_t a = sfu_rig_joined(&r, SFU_ROLE_PUBLISH, "room", "ann", "chromium_publish", NULL);
