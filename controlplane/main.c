@@ -138,7 +138,8 @@ static void log_start(void)
 	log_info("version " TURNPIKE_VERSION
 		 ", instance %s: ready, realm %s, %u listeners, %u relay "
 		 "addresses, tables for %u allocations and %u flows",
-		 engine.config->instance, engine.config->realm, engine.config->n_listeners,
+		 engine.config->instance, engine.config->realm,
+		 engine.config->n_listeners + engine.config->n_stream_listeners,
 		 engine.config->n_relays, engine.config->max_allocations, engine.config->max_flows);
 }
 

@@ -69,6 +69,13 @@ expect 2 'no control plane answers at /nowhere' --socket /nowhere status
 expect 0 'correct: instance ctl' config check "$scratch/good.yaml"
 expect 2 "bad.yaml:4: rely: unknown key; did you mean 'relay'\?" config check "$scratch/bad.yaml"
 expect 0 "warning: .*'nosuch0' does not exist" config check "$scratch/elsewhere.yaml"
+{
+	cat "$scratch/good.yaml"
+	echo 'tls: {certificate: /nowhere/cert.pem, key: /nowhere/key.pem}'
+} | sed 's/^listeners:.*/listeners: [{address: 198.18.0.2}, {address: 198.18.0.2, transport: tls}]/' >"$scratch/tls.yaml"
+expect 0 "warning: .*tls.key: '/nowhere/key.pem' cannot be read" config check "$scratch/tls.yaml"
+expect 0 'correct: instance ctl, 2 listener' config check "$scratch/tls.yaml"
+{ "$ctl" --json config check "$scratch/bad.yaml" 2>/dev/null || true; } | jq -e '.ok == false and (.error | test("bad.yaml:4:"))' >/dev/null
 expect 2 'cannot be read' config check "$scratch/none.yaml"
 expect 1 'has no segments' -i ctl segment remove
 expect 2 'no instance' -i ../etc segment remove
