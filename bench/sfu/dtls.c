@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/srtp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "bench/own_certificate.h"
 #include "dataplane/contract/wire/bytes.h"
 
 #define MTU_BYTES    1200
@@ -37,48 +37,24 @@ static int accept_any(int preverified, X509_STORE_CTX *store)
 	return 1;
 }
 
-static X509 *certificate_make(EVP_PKEY *key)
-{
-	X509 *x = X509_new();
-	X509_NAME *name;
-
-	if (!x)
-		return NULL;
-	name = X509_get_subject_name(x);
-	if (X509_set_version(x, 2) == 1 && ASN1_INTEGER_set(X509_get_serialNumber(x), 1) == 1 &&
-	    X509_gmtime_adj(X509_getm_notBefore(x), -86400) &&
-	    X509_gmtime_adj(X509_getm_notAfter(x), 86400L * 30) &&
-	    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const uint8_t *)"load", -1, -1,
-				       0) == 1 &&
-	    X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1 &&
-	    X509_sign(x, key, EVP_sha256()) > 0)
-		return x;
-	X509_free(x);
-	return NULL;
-}
-
 struct load_dtls_context *load_dtls_context_new(const char *profiles)
 {
 	struct load_dtls_context *c = calloc(1, sizeof(*c));
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *x = key ? certificate_make(key) : NULL;
 	unsigned int n = 0;
 
-	if (c)
-		c->ssl = SSL_CTX_new(DTLS_client_method());
-	if (!c || !x || !c->ssl || SSL_CTX_use_certificate(c->ssl, x) != 1 ||
-	    SSL_CTX_use_PrivateKey(c->ssl, key) != 1 ||
+	if (!c)
+		return NULL;
+	c->ssl = SSL_CTX_new(DTLS_client_method());
+	if (!c->ssl || !own_certificate_use(c->ssl, "load") ||
 	    SSL_CTX_set_min_proto_version(c->ssl, DTLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_tlsext_use_srtp(c->ssl, profiles) != 0 ||
-	    X509_digest(x, EVP_sha256(), c->fingerprint, &n) != 1 || n != 32) {
+	    X509_digest(SSL_CTX_get0_certificate(c->ssl), EVP_sha256(), c->fingerprint, &n) != 1 ||
+	    n != 32) {
 		load_dtls_context_free(c);
-		c = NULL;
-	} else {
-		SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, accept_any);
-		SSL_CTX_set_options(c->ssl, SSL_OP_NO_QUERY_MTU);
+		return NULL;
 	}
-	X509_free(x);
-	EVP_PKEY_free(key);
+	SSL_CTX_set_verify(c->ssl, SSL_VERIFY_PEER, accept_any);
+	SSL_CTX_set_options(c->ssl, SSL_OP_NO_QUERY_MTU);
 	return c;
 }
 
