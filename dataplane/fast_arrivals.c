@@ -186,10 +186,9 @@ ALWAYS_INLINE void parse_v4(const struct dp_settings *settings, const struct pla
 }
 
 // Each to those of its kind. Out of line, for the registers.
-static __attribute__((noinline)) void sort_v4(const struct shm_flow_view *view,
+static __attribute__((noinline)) void sort_v4(const struct shm_flow_view *v,
 					      const struct arrivals_v4 *in, struct fast_burst *b)
 {
-	const struct shm_flow_view v = *view;
 	const uint32_t n = in->n;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -201,7 +200,7 @@ static __attribute__((noinline)) void sort_v4(const struct shm_flow_view *view,
 		p->key[0] = key[0];
 		p->key[1] = key[1];
 		p->key[2] = key[2];
-		hash_and_fetch(&v, p, key);
+		hash_and_fetch(v, p, key);
 		p->mbuf = in->mbuf[i];
 		p->ip = in->ip[i];
 		p->udp_bytes = in->udp_bytes[i];

@@ -108,15 +108,16 @@ static inline uint32_t shm_match_slot(uint32_t match)
 }
 
 // The entry that the home bucket of a hash names first under its tag; 0, which is never used, when there is none. Nearly always
-// it is the key's own; where it is not, only shm_flow_lookup can tell whether there is one.
+// it is the key's own; where it is not, only shm_flow_lookup can tell whether there is one. Without a branch: a key that stands
+// in the next bucket would be a wrong guess, and one of twenty does.
 static inline uint32_t shm_bucket_first_entry(const struct shm_flow_view *v, uint64_t hash)
 {
 	const struct shm_flow_bucket *b = &v->buckets[(uint32_t)hash & v->bucket_mask];
 	uint32_t match = shm_bucket_match(b, shm_flow_tag(hash));
-	uint32_t idx = 0;
+	// The last slot is read in vain where none has the tag.
+	uint32_t slot_idx = shm_match_slot(match | 1u << (2 * SHM_BUCKET_SLOTS - 1));
+	uint32_t idx = (uint32_t)shm_slot_load(b, slot_idx) & -(uint32_t)(match != 0);
 
-	if (match)
-		idx = (uint32_t)shm_slot_load(b, shm_match_slot(match));
 	return idx < v->n_entries ? idx : 0;
 }
 
