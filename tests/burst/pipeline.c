@@ -80,16 +80,21 @@ static void set_local(uint32_t i, const char *text, uint8_t flags)
 	}
 }
 
-static void add_rule(const char *prefix, uint8_t action)
+void rule_set(uint32_t i, const char *prefix, uint8_t action, uint8_t realm_idx)
 {
-	struct shm_peer_rule *r = &settings.peer_rule[settings.n_peer_rules++];
+	struct shm_peer_rule *r = &settings.peer_rule[i];
 	struct ip_prefix p;
 
 	cr_assert_eq(ip_prefix_parse(prefix, &p), 0);
 	memcpy(r->address, p.address.bytes, 16);
 	r->length_bits = p.length_bits;
 	r->action = action;
-	r->realm_idx = SHM_REALM_ANY;
+	r->realm_idx = realm_idx;
+}
+
+static void add_rule(const char *prefix, uint8_t action)
+{
+	rule_set(settings.n_peer_rules++, prefix, action, SHM_REALM_ANY);
 }
 
 static void settings_fill(void)

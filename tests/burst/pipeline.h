@@ -95,6 +95,8 @@ const struct shm_datagram *punted(uint32_t worker_idx, uint16_t *length_bytes);
 struct ip_endpoint endpoint(const char *text);
 // Publishes again what `settings` holds.
 void settings_publish(void);
+// What is published next has this rule about peers in that place.
+void rule_set(uint32_t i, const char *prefix, uint8_t action, uint8_t realm_idx);
 
 // ---- what the control plane would program; `live` false: expired a second ago
 

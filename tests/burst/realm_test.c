@@ -10,18 +10,6 @@ static const uint8_t data[] = "data";
 static struct frame out;
 static uint8_t message[FRAME_BYTES_MAX];
 
-static void rule_set(uint32_t i, const char *prefix, uint8_t action, uint8_t realm_idx)
-{
-	struct shm_peer_rule *r = &settings.peer_rule[i];
-	struct ip_prefix p;
-
-	cr_assert_eq(ip_prefix_parse(prefix, &p), 0);
-	memcpy(r->address, p.address.bytes, 16);
-	r->length_bits = p.length_bits;
-	r->action = action;
-	r->realm_idx = realm_idx;
-}
-
 // Realm 0 may not reach PEER_V4, realm 1 may; what is of every realm stands beside that.
 static void init(void)
 {

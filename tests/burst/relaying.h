@@ -20,5 +20,7 @@ void send_from_peer(const char *peer, const char *relayed, uint16_t n);
 void expect_channel_data(const char *client, uint16_t channel, uint16_t n);
 // One frame left: a Data indication to the client with `data` from that peer (RFC 8656 §11.4).
 void expect_data_indication(const char *client, const char *peer, uint16_t n);
+// A Data indication with the first n bytes of `data` from that peer, its padding zero.
+void assert_data_indication(const uint8_t *bytes, size_t n_bytes, const char *peer, uint16_t n);
 
 #endif
