@@ -15,7 +15,10 @@ struct dp_srtp_context {
 	void *key[SRTP_HALF_COUNT];
 	uint32_t profile;
 	uint64_t salt[SRTP_HALF_COUNT][2]; // the session salt as two words that an IV is made from
-	struct dp_block_pool *room;        // whose block this is, with the keys behind it
+	// Apart, so that the keys of RTP, which are used all the time, are on few pages.
+	void *rtcp_key; // NULL: the engine finds its own room
+	struct dp_block_pool *rtcp_room;
+	struct dp_block_pool *room; // whose block this is, with the key of RTP behind it
 } __attribute__((aligned(64)));
 static_assert(offsetof(struct dp_srtp_context, salt[SRTP_HALF_RTCP]) <= 64, "one line of RTP");
 

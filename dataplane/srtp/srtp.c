@@ -21,7 +21,8 @@ static const struct srtp_engine *const engines[DP_SRTP_ENGINE_COUNT] = {
 };
 
 struct dp_srtp {
-	struct dp_block_pool *room;
+	struct dp_block_pool *room
+		[SRTP_HALF_COUNT]; // of contexts with the keys of RTP behind them; of the keys of RTCP
 	void *state[DP_SRTP_ENGINE_COUNT]; // NULL: not in use
 };
 
@@ -50,9 +51,10 @@ int dp_srtp_open(enum dp_srtp_engine engine, enum dp_srtp_isa isa, struct dp_srt
 			key_bytes = engines[i]->key_bytes;
 	}
 	ret = -ENOMEM;
-	srtp->room =
-		dp_block_pool_create(sizeof(struct dp_srtp_context) + SRTP_HALF_COUNT * key_bytes);
-	if (srtp->room == NULL)
+	srtp->room[SRTP_HALF_RTP] =
+		dp_block_pool_create(sizeof(struct dp_srtp_context) + key_bytes);
+	srtp->room[SRTP_HALF_RTCP] = dp_block_pool_create(key_bytes);
+	if (srtp->room[SRTP_HALF_RTP] == NULL || srtp->room[SRTP_HALF_RTCP] == NULL)
 		goto fail_close;
 	*out = srtp;
 	return 0;
@@ -69,7 +71,8 @@ void dp_srtp_close(struct dp_srtp *srtp)
 		if (srtp->state[i] != NULL)
 			engines[i]->close(srtp->state[i]);
 	}
-	dp_block_pool_destroy(srtp->room);
+	for (uint32_t half = 0; half < SRTP_HALF_COUNT; half++)
+		dp_block_pool_destroy(srtp->room[half]);
 	free(srtp);
 }
 
@@ -110,20 +113,27 @@ int dp_srtp_context_create(struct dp_srtp *srtp, uint32_t profile, const uint8_t
 	engine = engine_for(srtp, profile);
 	if (engine == DP_SRTP_ENGINE_AUTO)
 		return -ENOTSUP;
-	context = dp_block_pool_take(srtp->room);
+	context = dp_block_pool_take(srtp->room[SRTP_HALF_RTP]);
 	if (context == NULL)
 		return -ENOMEM;
-	context->room = srtp->room;
+	context->room = srtp->room[SRTP_HALF_RTP];
 	context->info = keys.info;
 	context->profile = profile;
 	context->engine = engines[engine];
 	context->state = srtp->state[engine];
+	context->rtcp_room = srtp->room[SRTP_HALF_RTCP];
 	ret = dp_srtp_derive_session(profile, master_key, master_salt, &keys.session[SRTP_HALF_RTP],
 				     &keys.session[SRTP_HALF_RTCP]);
+	if (ret == 0 && context->engine->key_bytes > 0) {
+		context->rtcp_key = dp_block_pool_take(context->rtcp_room);
+		if (context->rtcp_key == NULL)
+			ret = -ENOMEM;
+	}
 	for (uint32_t half = 0; half < SRTP_HALF_COUNT && ret == 0; half++) {
-		size_t key_bytes = context->engine->key_bytes;
-		void *key = key_bytes > 0 ? (uint8_t *)(context + 1) + half * key_bytes : NULL;
+		void *key = half == SRTP_HALF_RTP ? context + 1 : context->rtcp_key;
 
+		if (context->engine->key_bytes == 0)
+			key = NULL;
 		srtp_operation_salt(context, half, keys.session[half].salt);
 		ret = context->engine->key_create(context->state, &keys, half, &key);
 		if (ret == 0)
@@ -146,6 +156,7 @@ void dp_srtp_context_destroy(struct dp_srtp_context *context)
 		if (context->key[half] != NULL)
 			context->engine->key_destroy(context->key[half]);
 	}
+	dp_block_pool_give(context->rtcp_room, context->rtcp_key);
 	dp_block_pool_give(context->room, context);
 }
 
