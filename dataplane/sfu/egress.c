@@ -48,7 +48,10 @@ static void numbers_init(struct dp_sfu_egress *e, uint32_t serial)
 	e->last_tx_ns = s->last_tx_ns;
 	e->cut = DP_SFU_CUT_NONE;
 	e->sent_version = 0;
-	memset(e->used, 0, sizeof(e->used));
+	e->recent_group = s->next_index / DP_SFU_RECENT;
+	memset(e->recent, 0, sizeof(e->recent));
+	e->used = 0;
+	memset(e->used_before, 0, sizeof(e->used_before));
 }
 
 void dp_sfu_egress_set_codec(struct dp_sfu_transmission *x, struct dp_sfu_egress *e, uint8_t codec)
@@ -148,20 +151,27 @@ bool dp_sfu_egress_take_index(struct dp_sfu_egress *e, uint64_t index)
 	uint64_t word = index / 64;
 	uint64_t top_word = e->top_index / 64;
 	uint64_t bit = UINT64_C(1) << index % 64;
+	uint64_t *used = &e->used;
 
 	if (likely(index > e->top_index)) {
-		if (word != top_word) {
-			uint64_t n = RTE_MIN(word - top_word, (uint64_t)DP_SFU_USED_WORDS);
+		if (unlikely(word != top_word)) {
+			uint64_t n = RTE_MIN(word - top_word - 1, (uint64_t)DP_SFU_USED_WORDS - 1);
 
-			for (uint64_t i = 0; i < n; i++)
-				e->used[(word - i) % DP_SFU_USED_WORDS] = 0;
+			e->used_before[top_word % DP_SFU_USED_WORDS] = e->used;
+			for (uint64_t i = 1; i <= n; i++)
+				e->used_before[(word - i) % DP_SFU_USED_WORDS] = 0;
+			e->used = 0;
 		}
 		e->top_index = index;
-	} else if (index < e->first_index || top_word - word >= DP_SFU_USED_WORDS ||
-		   e->used[word % DP_SFU_USED_WORDS] & bit) {
-		return false;
+	} else {
+		if (index < e->first_index || top_word - word >= DP_SFU_USED_WORDS)
+			return false;
+		if (word != top_word)
+			used = &e->used_before[word % DP_SFU_USED_WORDS];
+		if (*used & bit)
+			return false;
 	}
-	e->used[word % DP_SFU_USED_WORDS] |= bit;
+	*used |= bit;
 	return true;
 }
 

@@ -251,7 +251,7 @@ static void prefetch_egress(const struct dp_sfu_egress *e)
 		__builtin_prefetch(p + at, 1);
 }
 
-static void prefetch_watcher(const struct dp_sfu_egress *e)
+static void prefetch_watcher(const struct dp_sfu_egress *e, uint32_t n)
 {
 	const uint8_t *p = (const uint8_t *)e->watcher;
 
@@ -259,8 +259,8 @@ static void prefetch_watcher(const struct dp_sfu_egress *e)
 		__builtin_prefetch(p + at, 1);
 	__builtin_prefetch(e->state, 1);
 	__builtin_prefetch((const uint8_t *)e->state + RTE_CACHE_LINE_SIZE, 1);
-	if (e->sent != NULL)
-		__builtin_prefetch(&e->sent->packet[e->rewrite.next_index % DP_SFU_SENT_PKTS], 1);
+	if (e->sent != NULL && (e->rewrite.next_index + n - 1) / DP_SFU_RECENT != e->recent_group)
+		__builtin_prefetch(dp_sfu_sent_group(e, e->recent_group), 1);
 }
 
 // The next subscription of the lists, and its first lines.
@@ -294,7 +294,7 @@ static void line_egress(struct line *l, struct place *p)
 		if (p->e == NULL)
 			return;
 	}
-	prefetch_watcher(p->e);
+	prefetch_watcher(p->e, p->g->n);
 }
 
 static void line_watcher(const struct line *l, const struct place *p)
@@ -306,9 +306,9 @@ static void line_watcher(const struct line *l, const struct place *p)
 		return;
 	wt = p->e->watcher;
 	__builtin_prefetch(wt->transport, 1);
-	if (wt->history != NULL)
-		__builtin_prefetch(&wt->history->sending[wt->twcc_sequence % DP_SFU_HISTORY_PKTS],
-				   1);
+	if (wt->history != NULL &&
+	    (wt->twcc_sequence + p->g->n - 1) / DP_SFU_RECENT != wt->told_sequence / DP_SFU_RECENT)
+		__builtin_prefetch(dp_sfu_history_slot(wt->history, wt->told_sequence), 1);
 	if (unlikely(dp_sfu_watcher_is_due(wt, l->x->worker->now_ns)))
 		dp_sfu_watcher_prefetch_check(l->x, wt);
 }

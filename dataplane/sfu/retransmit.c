@@ -220,7 +220,9 @@ static union dp_sfu_sent_packet *sent_find(struct dp_sfu_transmission *x, struct
 
 	if (e->sent == NULL || e->rtx_ssrc == 0 || e->rtx_payload_type == 0xff)
 		return NULL;
-	p = &e->sent->packet[sequence % DP_SFU_SENT_PKTS];
+	p = (uint16_t)(e->recent_group * DP_SFU_RECENT) / DP_SFU_RECENT == sequence / DP_SFU_RECENT
+		    ? &e->recent[sequence % DP_SFU_RECENT]
+		    : &e->sent->packet[sequence % DP_SFU_SENT_PKTS];
 	t = &e->sent->terms[p->terms % DP_SFU_SENT_TERMS];
 	if (!(p->flags & DP_SFU_SENT_F_SET) || t->number != p->terms ||
 	    (uint16_t)(p->in_sequence + t->index_offset) != sequence)

@@ -31,23 +31,22 @@ static_assert(sizeof(struct dp_sfu_sent_terms) == 32, "two to a line");
 #define DP_SFU_SENT_F_SET    0x01
 #define DP_SFU_SENT_F_MARKER 0x02
 
-// One packet, in the slot of its index. Small, because a thousand watchers have hundreds of them.
-union dp_sfu_sent_packet {
-	struct {
-		uint32_t in_sequence;  // low bits of the publisher's
-		uint16_t resent_at_ms; // low bits; 0: not yet
-		uint8_t terms;         // number of them
-		uint8_t flags;         // DP_SFU_SENT_F_*
-	};
-	uint64_t word;
-};
-
 // What a watcher was sent.
 struct dp_sfu_sent {
 	struct dp_sfu_sent_terms terms[DP_SFU_SENT_TERMS];
+	// By index. Small, because a thousand watchers have hundreds of them.
 	union dp_sfu_sent_packet packet[DP_SFU_SENT_PKTS];
 };
 static_assert(sizeof(struct dp_sfu_sent) % 64 == 0, "a block");
+static_assert(DP_SFU_SENT_PKTS % DP_SFU_RECENT == 0 && 65536 % DP_SFU_RECENT == 0,
+	      "groups stay whole");
+
+// The slots of a group of indices.
+static inline union dp_sfu_sent_packet *dp_sfu_sent_group(const struct dp_sfu_egress *e,
+							  uint64_t group)
+{
+	return &e->sent->packet[group * DP_SFU_RECENT % DP_SFU_SENT_PKTS];
+}
 
 // Remembers a packet that is on its way to the watcher.
 void dp_sfu_sent_new_terms(struct dp_sfu_egress *e, uint32_t track_idx,
@@ -58,7 +57,9 @@ uint32_t dp_sfu_sent_find_terms(const struct dp_sfu_egress *e, const struct dp_s
 static inline void dp_sfu_sent_put(struct dp_sfu_egress *e, uint32_t track_idx,
 				   const struct dp_sfu_media *m, uint64_t index, bool has_marker)
 {
+	uint64_t group = index / DP_SFU_RECENT;
 	uint32_t number;
+	uint64_t word;
 
 	if (unlikely(e->sent_version != e->rewrite.version))
 		dp_sfu_sent_new_terms(e, track_idx, m);
@@ -68,9 +69,18 @@ static inline void dp_sfu_sent_put(struct dp_sfu_egress *e, uint32_t track_idx,
 		if (number > UINT8_MAX)
 			return;
 	}
-	e->sent->packet[index % DP_SFU_SENT_PKTS].word =
-		(uint32_t)m->sequence | (uint64_t)number << 48 |
-		(uint64_t)(DP_SFU_SENT_F_SET | (has_marker ? DP_SFU_SENT_F_MARKER : 0)) << 56;
+	word = (uint32_t)m->sequence | (uint64_t)number << 48 |
+	       (uint64_t)(DP_SFU_SENT_F_SET | (has_marker ? DP_SFU_SENT_F_MARKER : 0)) << 56;
+	if (unlikely(group < e->recent_group)) {
+		e->sent->packet[index % DP_SFU_SENT_PKTS].word = word;
+		return;
+	}
+	if (group != e->recent_group) {
+		memcpy(dp_sfu_sent_group(e, e->recent_group), e->recent, sizeof(e->recent));
+		memset(e->recent, 0, sizeof(e->recent)); // what is left out is not found
+		e->recent_group = group;
+	}
+	e->recent[index % DP_SFU_RECENT].word = word;
 }
 
 // A large packet of those that the watcher was sent last, for a probe to send again: fills in plain, out and has_marker of the

@@ -10,12 +10,14 @@
 #include "dataplane/sfu/rewrite.h"
 #include "dataplane/sfu/select.h"
 #include "dataplane/sfu/sfu.h"
+#include "dataplane/sfu/twcc.h"
 
 #define DP_SFU_BATCH      32 // packets that are encrypted together
 #define DP_SFU_STASH      64 // fresh buffers at hand
 #define DP_SFU_GROUP      32 // packets that are forwarded together
 #define DP_SFU_FRAME_MAX  64 // Ethernet, VLAN, IPv6, UDP
 #define DP_SFU_USED_WORDS 4  // times 64: how far back a late packet may be placed
+#define DP_SFU_RECENT     8  // packets whose records fill a line
 
 static_assert(DP_SFU_FRAME_MAX <= RTE_PKTMBUF_HEADROOM, "headers stand in the headroom");
 
@@ -42,6 +44,17 @@ struct dp_sfu_job {
 	uint16_t cut;
 };
 
+// What is remembered of a packet that was sent, see retransmit.h.
+union dp_sfu_sent_packet {
+	struct {
+		uint32_t in_sequence;  // low bits of the publisher's
+		uint16_t resent_at_ms; // low bits; 0: not yet
+		uint8_t terms;         // number of them
+		uint8_t flags;         // DP_SFU_SENT_F_*
+	};
+	uint64_t word;
+};
+
 // One subscription, while this worker owns its transport.
 struct dp_sfu_egress {
 	uint32_t serial; // of the subscription, 0 = not in use
@@ -51,29 +64,35 @@ struct dp_sfu_egress {
 	struct dp_sfu_sent *sent; // NULL: the watcher sends no NACKs
 	uint32_t srtp_generation;
 	uint32_t ssrc;
-	uint32_t rtx_ssrc;
+	uint32_t track_idx;
 	uint8_t payload_type;     // of the track's codec, 0xff: not taken
 	uint8_t rtx_payload_type; // 0xff: none
 	uint8_t kind;             // enum shm_sfu_kind
 	uint8_t codec;            // enum shm_sfu_codec; of the two above
 	// SRTP indices are those of the mapping less this; a new key begins with ROC 0.
 	uint64_t index_base;
-	uint64_t rtx_index; // next one, without base
-	// Which indices were given out: a bit each, so that none is twice.
+	// Which indices were given out: a bit each, so that none is twice. This is the word of the highest.
 	uint64_t first_index;
 	uint64_t top_index;
-	uint64_t used[DP_SFU_USED_WORDS];
+	uint64_t used;
 	struct dp_sfu_gate gate;
 	uint64_t last_tx_ns;
-	uint32_t track_idx;
-	uint32_t active_at; // place in dp_sfu_transmission.active
-	uint32_t clock_hz;
-	uint16_t cut;           // that the dependency descriptor told last
-	uint8_t sent_number;    // of the terms in force, see retransmit.h
-	uint32_t sent_version;  // of the mapping that they were made from
-	uint64_t reported_pkts; // when the last report was sent
+	// The newest group of what was sent; it goes to `sent` when the next one begins: a line at a time, since those of a
+	// thousand watchers are far away, each on a page of its own.
+	uint64_t recent_group; // index / DP_SFU_RECENT
+	union dp_sfu_sent_packet recent[DP_SFU_RECENT];
+	uint32_t sent_version; // of the mapping that the terms in force were made from
+	uint16_t cut;          // that the dependency descriptor told last
+	uint8_t sent_number;   // of the terms in force, see retransmit.h
 	// What is touched per packet ends with its first fields: the steps are seldom used.
 	struct dp_sfu_rewrite rewrite;
+	// Cold.
+	uint64_t used_before[DP_SFU_USED_WORDS]; // words below the highest, by number
+	uint64_t rtx_index;                      // next one, without base
+	uint64_t reported_pkts;                  // when the last report was sent
+	uint32_t rtx_ssrc;
+	uint32_t active_at; // place in dp_sfu_transmission.active
+	uint32_t clock_hz;
 } __attribute__((aligned(64)));
 
 // One transport toward which this worker sends.
@@ -99,6 +118,8 @@ struct dp_sfu_watcher {
 	uint8_t l2_bytes;
 	uint8_t is_v4;
 	uint8_t tag_bytes;
+	uint64_t told_sequence; // those of `recent` from here on are not in the history yet
+	struct dp_sfu_sending recent[DP_SFU_RECENT];
 	// Cold.
 	uint8_t old_path[32]; // of the transport's state that `frame` was made from
 	uint8_t is_adopted;
@@ -109,7 +130,7 @@ struct dp_sfu_watcher {
 } __attribute__((aligned(64)));
 
 #define DP_SFU_EGRESS_HOT_BYTES  256
-#define DP_SFU_WATCHER_HOT_BYTES 192
+#define DP_SFU_WATCHER_HOT_BYTES 256
 static_assert(offsetof(struct dp_sfu_egress, rewrite.step) <= DP_SFU_EGRESS_HOT_BYTES,
 	      "fetched ahead");
 static_assert(offsetof(struct dp_sfu_watcher, old_path) <= DP_SFU_WATCHER_HOT_BYTES,
@@ -208,6 +229,16 @@ bool dp_sfu_watcher_is_same(const struct dp_sfu_transmission *x, const struct dp
 void dp_sfu_watcher_prefetch_check(const struct dp_sfu_transmission *x,
 				   const struct dp_sfu_watcher *wt);
 void dp_sfu_watcher_close(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt);
+
+// Puts what was sent lately into the history: a line at a time, which is far away.
+static inline void dp_sfu_watcher_tell_history(struct dp_sfu_watcher *wt)
+{
+	for (; wt->told_sequence != wt->twcc_sequence; wt->told_sequence++) {
+		if (likely(wt->history != NULL))
+			*dp_sfu_history_slot(wt->history, wt->told_sequence) =
+				wt->recent[wt->told_sequence % DP_SFU_RECENT];
+	}
+}
 
 static inline bool dp_sfu_watcher_is_ready(const struct dp_sfu_watcher *wt)
 {

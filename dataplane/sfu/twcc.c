@@ -63,6 +63,7 @@ void dp_sfu_on_twcc(struct dp_worker *w, uint32_t transport_idx, const struct rt
 	wt = &x->watcher[transport_idx];
 	if (wt->serial == 0 || wt->history == NULL)
 		return;
+	dp_sfu_watcher_tell_history(wt);
 	n = dp_sfu_history_join(wt->history, wt->twcc_sequence, w->now_ns, feedback, joined,
 				FEEDBACK_MAX);
 	if (n == 0)

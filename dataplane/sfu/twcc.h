@@ -26,10 +26,16 @@ struct dp_sfu_history {
 	struct dp_sfu_sending sending[DP_SFU_HISTORY_PKTS];
 };
 
-static inline void dp_sfu_history_put(struct dp_sfu_history *h, uint64_t sequence, uint64_t now_ns,
-				      uint32_t size_bytes, uint8_t probe_id)
+static inline struct dp_sfu_sending *dp_sfu_history_slot(struct dp_sfu_history *h,
+							 uint64_t sequence)
 {
-	h->sending[sequence % DP_SFU_HISTORY_PKTS] = (struct dp_sfu_sending){
+	return &h->sending[sequence % DP_SFU_HISTORY_PKTS];
+}
+
+static inline struct dp_sfu_sending dp_sfu_sending(uint64_t sequence, uint64_t now_ns,
+						   uint32_t size_bytes, uint8_t probe_id)
+{
+	return (struct dp_sfu_sending){
 		.at = (uint32_t)(now_ns / DP_SFU_SENDING_NS),
 		.size_bytes = (uint16_t)size_bytes,
 		.round = (uint8_t)(sequence / DP_SFU_HISTORY_PKTS),

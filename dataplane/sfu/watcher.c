@@ -103,6 +103,7 @@ static void adopt(struct dp_sfu_transmission *x, struct dp_sfu_watcher *wt)
 	wt->twcc_sequence = wt->state->twcc_sequence;
 	if (wt->state->tx_pkts > 0)
 		wt->twcc_sequence += TWCC_JUMP;
+	wt->told_sequence = wt->twcc_sequence;
 	wt->is_adopted = 1;
 	wt->probe_id = wt->state->probe_id;
 	if (wt->map.has_twcc && wt->map.id[SHM_SFU_EXT_TWCC] != 0)
