@@ -9,7 +9,8 @@ instance=twin-$$
 relay=tp-relay-$instance
 client=tp-client-$instance
 scratch=$(mktemp -d)
-n_checks=0
+# shellcheck source=tests/e2e/checks.bash
+. "$root/tests/e2e/checks.bash"
 pids=()
 
 if [[ $(id -u) -ne 0 || ! -c /dev/net/tun ]]; then
@@ -30,25 +31,6 @@ session_end() {
 }
 trap session_end EXIT
 trap 'exit 130' INT TERM
-
-passed() {
-	n_checks=$((n_checks + 1))
-	echo "ok $n_checks - $*"
-}
-
-die() {
-	echo "FAILED: $*"
-	exit 1
-}
-
-wait_until() {
-	local deadline=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[[ $SECONDS -lt $deadline ]] || return 1
-		sleep 0.1
-	done
-}
 
 ctl() { "$build/controlplane/ctl/turnpikectl" --instance "$instance" "$@"; }
 counter() { ctl --json stats | grep -o "\"$1\": *[0-9]*" | head -n 1 | grep -o '[0-9]*$'; }

@@ -6,7 +6,8 @@ root=$(dirname "$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")")
 build=${TURNPIKE_BUILD:-$root/build}
 instance=e2e-$$
 scratch=$(mktemp -d)
-n_checks=0
+# shellcheck source=tests/e2e/checks.bash
+. "$root/tests/e2e/checks.bash"
 
 if [[ $(id -u) -ne 0 ]]; then
 	echo "needs root for network namespaces; skipped"
@@ -45,26 +46,6 @@ lab_session_start() {
 		declare -g "$key=$value"
 	done < <(lab env)
 	run_dir=/run/turnpike/$instance
-}
-
-passed() {
-	n_checks=$((n_checks + 1))
-	echo "ok $n_checks - $*"
-}
-
-die() {
-	echo "FAILED: $*"
-	exit 1
-}
-
-# wait_until SECONDS COMMAND…: polls; false when it never came true.
-wait_until() {
-	local deadline=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < deadline)) || return 1
-		sleep 0.05
-	done
 }
 
 # Pid of the controlplane or the dataplane that runs now; and when it was started, in ms since the epoch.
