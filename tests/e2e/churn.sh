@@ -36,7 +36,17 @@ round() {
 	n_allocations=$((n_allocations + 20))
 	ctl user kill "$TURN_USER" >/dev/null
 }
-expect_quietly() { jq -e "$2" >/dev/null <<<"$answer" || die "$1: not ($2) in $answer"; }
+expect_quietly() { jq -e "$2" >/dev/null <<<"$answer" || die "$1: not ($2) in $answer; $(where_it_went)"; }
+# Before the worker, in the sockets of the test's own peer and clients, and by every counter of a drop that is not zero.
+where_it_went() {
+	local host
+	ctl --json status | jq -c '[.ports[] | {interface, rx_missed, rx_nombuf}]'
+	for host in peer client; do
+		echo "$host: $(lab exec $host -- nstat -asz UdpRcvbufErrors UdpSndbufErrors TcpExtTCPRcvQDrop | grep -v '^#' | tr -s ' \n' ' ')"
+	done
+	ctl --json stats | jq -c '[paths(numbers) as $p | select($p | map(tostring) | join(".") | test("drop|full|missed|refused"))
+		| {key: ($p | map(tostring) | join(".")), value: getpath($p)} | select(.value > 0)] | from_entries'
+}
 
 round
 round
