@@ -1,7 +1,6 @@
-// What one worker of the SFU sends: encrypted packets of publishers go through the real pipeline,
-// from the received frame to the port's transmit queue, once to every watcher. Beside it, in the
-// same rounds, what intel-ipsec-mb alone encrypts. The instance's configuration has one port,
-// net_null0 that receives nothing; no dataplane of it may run.
+// What one worker of the SFU sends: encrypted packets of publishers go through the real pipeline, from the received frame to the
+// port's transmit queue, once to every watcher. Beside it, in the same rounds, what intel-ipsec-mb alone encrypts. The instance's
+// configuration has one port, net_null0 that receives nothing; no dataplane of it may run.
 // Two workers share the watchers of one room; --latency tells how long a packet takes from its arrival to the last of its
 // copies at the port, when packets come at that share of the greatest rate.
 //   fanout --config FILE [--rooms N] [--watchers N] [--packet-bytes N] [--profile gcm|cm] [--burst N] [--workers 1|2]
