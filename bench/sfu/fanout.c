@@ -58,9 +58,8 @@ struct bench {
 	uint8_t (*frames)[FANOUT_FRAME_BYTES];
 	uint16_t *frame_bytes;
 	uint64_t n_in; // frames that went in, ever
-	// ns. Of the last copy of each packet; of each copy; and what the same arrivals see, in turns with these, of a loop on this
-	// CPU that only reads the clock, of one that takes always as long per packet as the worker does on average, and of one that
-	// does so with memory.
+	// ns. Of the last copy of each packet; of each copy; of loops on this CPU at the same arrivals, in turns with these: one only
+	// reads the clock, one takes always as long per packet as the worker on average, one does so with memory.
 	struct histogram latency;
 	struct histogram copies;
 	struct histogram bare;
@@ -495,9 +494,7 @@ static int bench_run(struct bench *b)
 		return ret;
 	if (b->o.latency_percent)
 		ret = latency_rounds(b);
-	if (ret < 0)
-		return ret;
-	return bench_report(b);
+	return ret < 0 ? ret : bench_report(b);
 }
 
 static int options_read(int argc, char **argv, struct options *o)
