@@ -1,5 +1,5 @@
 // What the parts of the fast path share: fast_arrivals.c sees what each packet is, fast_path.c looks the
-// flows up and forwards over IPv6, fast_v4.c forwards over IPv4. Worker thread.
+// flows up and forwards over IPv6, fast_eight.c and fast_v4.c forward over IPv4. Worker thread.
 #ifndef TP_DP_FAST_PATH_H
 #define TP_DP_FAST_PATH_H
 
@@ -115,6 +115,9 @@ uint32_t dp_fast_down_v4(struct dp_worker *w, struct fast_burst *b, struct rte_m
 uint32_t dp_fast_hairpin_v4(struct dp_worker *w, struct fast_burst *b, struct rte_mbuf **mbuf);
 uint32_t dp_fast_send_v4(struct dp_worker *w, struct fast_burst *b, struct rte_mbuf **mbuf);
 uint32_t dp_fast_data_v4(struct dp_worker *w, struct fast_burst *b, struct rte_mbuf **mbuf);
+// The same of FAST_UP_V4 and FAST_DOWN_V4 from the `first` on, where eight cannot be decided on at once.
+uint32_t dp_fast_one_by_one_v4(struct dp_worker *w, struct fast_burst *b, enum fast_kind kind,
+			       uint32_t first, struct rte_mbuf **mbuf);
 // Of Send indications whose allocations were looked up: which permissions to look up.
 void dp_fast_asked_v4(struct dp_worker *w, struct fast_burst *b);
 

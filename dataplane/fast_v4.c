@@ -1,37 +1,16 @@
 // The fast path's third pass over IPv4: is the flow alive, may the datagram go where it wants to, and its
 // new headers, eight at once. Worker thread; writes the packets' buffers, the tx queue and the usage of
 // their flows.
-#include "dataplane/contract/wire/turn.h"
-#include "dataplane/fast_path.h"
-#include "dataplane/lanes.h"
+#include "dataplane/fast_headers.h"
 #include "dataplane/policy_cache.h"
 #include "dataplane/relay.h"
 
-// What becomes of a datagram; a constant in each use.
-enum fast_way {
-	WAY_UP = 0,  // ChannelData to data
-	WAY_DOWN,    // data to ChannelData
-	WAY_HAIRPIN, // ChannelData to ChannelData
-	WAY_SEND,    // Send indication to data
-	WAY_DATA,    // data to a Data indication
-};
-
-// How far its headers move.
-static const int32_t way_shift[] = {
-	[WAY_UP] = TURN_CHANNEL_HEADER_BYTES,
-	[WAY_DOWN] = -TURN_CHANNEL_HEADER_BYTES,
-	[WAY_HAIRPIN] = 0,
-	[WAY_SEND] = TURN_DATA_PREFIX_V4_BYTES,
-	[WAY_DATA] = -TURN_DATA_PREFIX_V4_BYTES,
-};
-
 // Words as they lie in memory.
-#define COOKIE_BE          __builtin_bswap32(STUN_MAGIC_COOKIE)
-#define COOKIE_PORT_BE     __builtin_bswap16(STUN_MAGIC_COOKIE >> 16)
-#define DATA_INDICATION_BE __builtin_bswap16(TURN_DATA_INDICATION)
-#define PEER_ATTR_BE       __builtin_bswap32(TURN_ATTR_XOR_PEER_ADDRESS << 16 | 8)
-#define FAMILY_V4_BE       __builtin_bswap16(STUN_FAMILY_IPV4)
-#define DATA_ATTR_BE       __builtin_bswap16(TURN_ATTR_DATA)
+#define COOKIE_BE      __builtin_bswap32(STUN_MAGIC_COOKIE)
+#define COOKIE_PORT_BE __builtin_bswap16(STUN_MAGIC_COOKIE >> 16)
+#define PEER_ATTR_BE   __builtin_bswap32(TURN_ATTR_XOR_PEER_ADDRESS << 16 | 8)
+#define FAMILY_V4_BE   __builtin_bswap16(STUN_FAMILY_IPV4)
+#define DATA_ATTR_BE   __builtin_bswap16(TURN_ATTR_DATA)
 
 // A Data or Send indication to or from an IPv4 peer, from its first byte to the data: words of 32 bits.
 enum { IND_TYPE = 0, IND_COOKIE = 1, IND_PEER = 5, IND_FAMILY = 6, IND_ADDRESS = 7, IND_DATA = 8 };
@@ -77,72 +56,25 @@ struct framings {
 ALWAYS_INLINE void depart(struct dp_worker *w, struct departures *out,
 			  const struct framings *framing, enum fast_way way)
 {
-	const lanes row = { 0, 1, 2, 3, 4, 5, 6, 7 };
 	const int32_t shift = way_shift[way];
-	const bool is_up = way == WAY_UP || way == WAY_SEND;
 	const bool is_indication = way == WAY_SEND || way == WAY_DATA;
-	uint32_t data[LANES] = { 0 };
+	struct fast_headers h;
 	lanes r[LANES]; // words 0..7 from the IP header on, as received
 	lanes s[LANES]; // as sent
-	lanes udp_bytes;
-	lanes udp_bytes_be;
-	lanes addresses;
-	lanes received;
-	lanes sent;
-	lanes sum;
-	lanes df;
 
 	for (uint32_t k = out->n; k < LANES; k++)
 		out->ip[k] = out->ip[0];
-	for (uint32_t k = 0; k < LANES; k++) {
+	for (uint32_t k = 0; k < LANES; k++)
 		r[k] = lanes_load(out->ip[k]);
-		// The last word as sent is data already, which stays where it is.
-		if (is_up)
-			data[k] = load32(out->ip[k] + IPV4_BYTES + UDP_BYTES + shift);
-	}
 	lanes_transpose(r);
-
-	udp_bytes = is_indication ? lanes_load(framing->sent_bytes)
-				  : lanes_load(out->udp_bytes) - (uint32_t)shift;
-	udp_bytes_be = lanes_swap16(udp_bytes);
-	s[0] = (r[0] & 0xffff) | lanes_swap16(udp_bytes + IPV4_BYTES) << 16;
-	// RFC 6864 §4.1: the identification of a packet that cannot be fragmented means nothing.
-	df = (lanes)((r[1] & 0x400000) != 0);
-	s[1] = (df & 0x400000) | (~df & lanes_swap16((row + w->ip_id) & 0xffff));
-	// A hairpin passes two relays.
-	s[2] = (r[2] & 0xffff) - (way == WAY_HAIRPIN ? 2 : 1);
-	s[3] = lanes_load(out->source);
-	s[4] = lanes_load(out->destination);
-	s[5] = lanes_load(out->ports_be);
-	addresses = lanes_sum16(s[3]) + lanes_sum16(s[4]);
-	sum = lanes_sum16(s[0]) + lanes_sum16(s[1]) + s[2] + addresses;
-	s[2] |= (lanes_fold(sum) ^ 0xffff) << 16;
-	if (is_up)
-		s[7] = lanes_load(data);
-	else if (way == WAY_DOWN)
-		s[7] = lanes_load(out->channel_be) |
-		       lanes_swap16(udp_bytes - UDP_BYTES - TURN_CHANNEL_HEADER_BYTES) << 16;
-	else if (way == WAY_HAIRPIN)
-		s[7] = lanes_load(out->channel_be) | (r[7] & 0xffff0000);
-	else
-		s[7] = DATA_INDICATION_BE | lanes_swap16(udp_bytes - UDP_BYTES - STUN_HEADER_BYTES)
-						    << 16;
-
-	// RFC 1624 eqn. 3.
-	received = lanes_sum16(r[3]) + lanes_sum16(r[4]) + lanes_sum16(r[5]) + 2 * (r[6] & 0xffff);
-	sent = addresses + lanes_sum16(s[5]) + 2 * udp_bytes_be;
-	if (way == WAY_UP || way == WAY_HAIRPIN)
-		received += lanes_sum16(r[7]);
-	if (way == WAY_SEND)
-		received += lanes_load(framing->sum);
-	if (!is_up)
-		sent += lanes_sum16(s[7]);
-	if (way == WAY_DATA)
-		sent += lanes_load(framing->sum);
-	sum = lanes_fold((r[6] >> 16 ^ 0xffff) + sent + (lanes_fold(received) ^ 0xffff)) ^ 0xffff;
-	sum |= (lanes)(sum == 0) & 0xffff;
-	s[6] = udp_bytes_be | sum << 16;
-	lanes_transpose(s);
+	h.source = lanes_load(out->source);
+	h.destination = lanes_load(out->destination);
+	h.ports_be = lanes_load(out->ports_be);
+	h.channel_be = lanes_load(out->channel_be);
+	h.udp_bytes = is_indication ? lanes_load(framing->sent_bytes)
+				    : lanes_load(out->udp_bytes) - (uint32_t)shift;
+	h.framing_sum = is_indication ? lanes_load(framing->sum) : lanes_of(0);
+	dp_fast_headers_make(s, r, &h, w->ip_id, way);
 
 	for (uint32_t k = 0; k < out->n; k++) {
 		uint64_t next_hop = out->next_hop[k];
@@ -150,8 +82,7 @@ ALWAYS_INLINE void depart(struct dp_worker *w, struct departures *out,
 		uint8_t *frame = out->ip[k] + shift - ETHERNET_BYTES;
 		struct rte_mbuf *m = out->mbuf[k];
 
-		dp_ethernet_write(frame, next_hop, port->mac, ETHERTYPE_BE_IPV4);
-		lanes_store(frame + ETHERNET_BYTES, s[k]);
+		dp_fast_headers_write(frame, next_hop, port->mac, s[k], way);
 		if (way == WAY_DATA) {
 			uint32_t data_bytes = out->udp_bytes[k] - UDP_BYTES;
 
@@ -302,9 +233,9 @@ void dp_fast_asked_v4(struct dp_worker *w, struct fast_burst *b)
 	}
 }
 
-// Decides for each packet of a kind; returns how many are on their way.
+// Decides for each packet of a kind from the `first` on; returns how many are on their way.
 ALWAYS_INLINE uint32_t forward_v4(struct dp_worker *w, struct fast_burst *b, enum fast_kind kind,
-				  struct rte_mbuf **mbuf, enum fast_way way)
+				  uint32_t first, struct rte_mbuf **mbuf, enum fast_way way)
 {
 	const struct fast_packet *list = b->packet[kind];
 	const uint32_t n = b->n[kind];
@@ -326,7 +257,7 @@ ALWAYS_INLINE uint32_t forward_v4(struct dp_worker *w, struct fast_burst *b, enu
 	uint32_t n_sent = 0;
 
 	out.n = 0;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = first; i < n; i++) {
 		const struct fast_packet *p = &list[i];
 		uint32_t entry_idx = p->entry_idx;
 		const struct shm_flow *f = &entries[entry_idx];
@@ -438,27 +369,24 @@ ALWAYS_INLINE uint32_t forward_v4(struct dp_worker *w, struct fast_burst *b, enu
 	return n_sent;
 }
 
-uint32_t dp_fast_up_v4(struct dp_worker *w, struct fast_burst *b, struct rte_mbuf **mbuf)
+uint32_t dp_fast_one_by_one_v4(struct dp_worker *w, struct fast_burst *b, enum fast_kind kind,
+			       uint32_t first, struct rte_mbuf **mbuf)
 {
-	return forward_v4(w, b, FAST_UP_V4, mbuf, WAY_UP);
-}
-
-uint32_t dp_fast_down_v4(struct dp_worker *w, struct fast_burst *b, struct rte_mbuf **mbuf)
-{
-	return forward_v4(w, b, FAST_DOWN_V4, mbuf, WAY_DOWN);
+	return kind == FAST_UP_V4 ? forward_v4(w, b, FAST_UP_V4, first, mbuf, WAY_UP)
+				  : forward_v4(w, b, FAST_DOWN_V4, first, mbuf, WAY_DOWN);
 }
 
 uint32_t dp_fast_hairpin_v4(struct dp_worker *w, struct fast_burst *b, struct rte_mbuf **mbuf)
 {
-	return forward_v4(w, b, FAST_HAIRPIN_V4, mbuf, WAY_HAIRPIN);
+	return forward_v4(w, b, FAST_HAIRPIN_V4, 0, mbuf, WAY_HAIRPIN);
 }
 
 uint32_t dp_fast_send_v4(struct dp_worker *w, struct fast_burst *b, struct rte_mbuf **mbuf)
 {
-	return forward_v4(w, b, FAST_SEND_V4, mbuf, WAY_SEND);
+	return forward_v4(w, b, FAST_SEND_V4, 0, mbuf, WAY_SEND);
 }
 
 uint32_t dp_fast_data_v4(struct dp_worker *w, struct fast_burst *b, struct rte_mbuf **mbuf)
 {
-	return forward_v4(w, b, FAST_DATA_V4, mbuf, WAY_DATA);
+	return forward_v4(w, b, FAST_DATA_V4, 0, mbuf, WAY_DATA);
 }
