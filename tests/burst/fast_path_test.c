@@ -302,6 +302,17 @@ static void expect_same_frames(void)
 	}
 }
 
+static void expect_same_frames_in_any_order(void)
+{
+	for (uint32_t k = 0; k < fast.n_frames; k++) {
+		sample_normalise(&fast.frame[k]);
+		sample_normalise(&slow.frame[k]);
+	}
+	qsort(fast.frame, fast.n_frames, sizeof(fast.frame[0]), sample_compare);
+	qsort(slow.frame, slow.n_frames, sizeof(slow.frame[0]), sample_compare);
+	expect_same_frames();
+}
+
 Test(fast_path, one_packet_leaves_as_the_stages_send_it)
 {
 	uint32_t n_taken = 0;
@@ -330,15 +341,107 @@ Test(fast_path, a_burst_leaves_as_the_stages_send_it)
 			sample_make(&burst[k], pick(4) == 0);
 		n_taken += run_both(n);
 		n_sent += n;
-		for (uint32_t k = 0; k < fast.n_frames; k++) {
-			sample_normalise(&fast.frame[k]);
-			sample_normalise(&slow.frame[k]);
-		}
-		qsort(fast.frame, fast.n_frames, sizeof(fast.frame[0]), sample_compare);
-		qsort(slow.frame, slow.n_frames, sizeof(slow.frame[0]), sample_compare);
-		expect_same_frames();
+		expect_same_frames_in_any_order();
 	}
 	cr_assert_gt(n_taken, n_sent / 8, "the fast path took %u of %u", n_taken, n_sent);
+}
+
+// Flows that differ in what a group of eight could share: relayed and listening address, next hop, port and its MTU.
+// The last ones are no group's: tagged, unresolved, denied, expired.
+static const struct {
+	const char *client;
+	const char *relayed;
+	uint16_t hop_client;
+	uint16_t hop_peer;
+} mixed[] = {
+	{ "192.0.2.20:5000", "198.51.100.2:50020", HOP_CLIENT, HOP_PEER },
+	{ "192.0.2.21:5000", "198.51.100.1:50022", HOP_CLIENT, HOP_PEER },
+	{ "192.0.2.22:5000", "198.51.100.2:50024", HOP_NARROW, HOP_PEER },
+	{ "192.0.2.23:5000", "198.51.100.1:50026", HOP_NARROW, HOP_NARROW },
+	{ "192.0.2.24:5000", "198.51.100.2:50028", HOP_PEER, HOP_CLIENT },
+	{ "192.0.2.25:5000", "198.51.100.2:50030", HOP_CLIENT, HOP_PEER_VLAN },
+	{ "192.0.2.26:5000", "198.51.100.1:50032", HOP_PEER_VLAN, HOP_PEER },
+	{ "192.0.2.27:5000", "198.51.100.2:50034", HOP_UNRESOLVED, HOP_UNRESOLVED },
+	{ "192.0.2.28:5000", "198.51.100.2:50036", HOP_CLIENT, HOP_PEER },
+	{ "192.0.2.29:5000", "198.51.100.2:50038", HOP_CLIENT, HOP_PEER },
+};
+#define N_MIXED       (sizeof(mixed) / sizeof(mixed[0]))
+#define N_MIXED_PLAIN 5
+#define MIXED_DENIED  (N_MIXED - 2)
+#define MIXED_EXPIRED (N_MIXED - 1)
+
+static void mixed_program(void)
+{
+	settings.local[LISTENER_V4].flags |= SHM_LOCAL_F_RELAY;
+	settings.local[LISTENER_V4].relay_port_min = 49152;
+	settings.local[LISTENER_V4].relay_port_max = 65535;
+	settings_publish();
+	poll_once();
+	for (uint32_t i = 0; i < N_MIXED; i++) {
+		const char *peer = i == MIXED_DENIED ? DENIED_V4 : PEER_V4;
+		bool is_live = i != MIXED_EXPIRED;
+
+		hop_client = mixed[i].hop_client;
+		hop_peer = mixed[i].hop_peer;
+		program_allocation(mixed[i].client, mixed[i].relayed, is_live);
+		program_permission(mixed[i].client, mixed[i].relayed, peer, is_live);
+		program_channel(mixed[i].client, mixed[i].relayed, peer, CHANNEL, is_live);
+	}
+	hop_client = HOP_CLIENT;
+	hop_peer = HOP_PEER;
+}
+
+static void mixed_make(struct sample *s, uint32_t i, bool is_up, uint16_t n)
+{
+	struct dress d = { .from = i == MIXED_DENIED ? DENIED_V4 : PEER_V4,
+			   .to = mixed[i].relayed,
+			   .traffic_class = (uint8_t)random(),
+			   .dont_fragment = (uint8_t)pick(2),
+			   .ip_id = (uint16_t)random() };
+	const void *payload = data;
+
+	for (uint32_t k = 0; k < n; k++)
+		data[k] = (uint8_t)random();
+	if (is_up) {
+		d.from = mixed[i].client;
+		d.to = LISTEN_V4;
+		n = (uint16_t)channel_data(message, CHANNEL, data, n, 0);
+		payload = message;
+	}
+	s->n = frame_build(s->bytes, &d, payload, n);
+}
+
+// Groups of every size, of one flow and of many, with one among them that is no group's and without.
+Test(fast_path, eight_that_differ_leave_as_the_stages_send_them)
+{
+	srandom(4);
+	mixed_program();
+	for (uint32_t i = 0; i < BURSTS; i++) {
+		uint32_t n = 1 + pick(DP_BURST);
+		uint32_t n_flows = 1 + pick(N_MIXED_PLAIN);
+		uint32_t first = pick(N_MIXED_PLAIN);
+		// All up, all down, or by turns.
+		uint32_t ways = pick(3);
+		bool is_plain = pick(2);
+		uint32_t n_taken;
+
+		for (uint32_t k = 0; k < n; k++)
+			mixed_make(&burst[k], (first + pick(n_flows)) % N_MIXED_PLAIN,
+				   ways == 2 ? pick(2) : ways == 1, (uint16_t)(4 + pick(1200)));
+		if (!is_plain) {
+			uint32_t odd = N_MIXED_PLAIN + pick(N_MIXED - N_MIXED_PLAIN + 1);
+
+			// Or one that is too long for one of the ports.
+			mixed_make(&burst[pick(n)], odd == N_MIXED ? 2 : odd, pick(2),
+				   odd == N_MIXED ? 1300 : 40);
+		}
+		// The policy is asked.
+		run_burst(n, false, &slow);
+		n_taken = run_both(n);
+		if (is_plain)
+			cr_assert_eq(n_taken, n);
+		expect_same_frames_in_any_order();
+	}
 }
 
 // Fills the burst with plain packets of the first `n_flows` flows, both ways by turns.
